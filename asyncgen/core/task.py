@@ -1,0 +1,141 @@
+"""The task: the recipe that a user writes. A frozen dataclass whose fields are its config.
+
+Knows the prompt, the tools, the follow-up and the rewards of a job.
+Knows nothing of servers, files or concurrency.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from asyncgen.core.errors import EpisodeError, FailReason
+from asyncgen.core.types import ImageRef, Message, Part, Reward, Sample, Tool, Turn
+
+IMAGE_MARKER = "<image>"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Subclass as a frozen dataclass: each field is a YAML `task_options` key and a `--task.FIELD` flag."""
+
+    system: str = ""
+    """System prompt; `{column}` is filled in; the path of a text file works too."""
+    user: str = ""
+    """User prompt; `{column}` is filled in, each `<image>` is the sample's next image; a path works too."""
+    tool_hint: str = ""
+    """A paragraph after the system prompt that says when to use the tools; `{column}` and a path work too."""
+    image: str = ""
+    """Column(s) with images, comma-separated; empty: the Image-typed ones, else `image` or `images`."""
+    tool_calls: Literal["auto", "native", "text"] = "auto"
+    """`native` sends `tools`, `text` describes them in the prompt, `auto` is native until the server refuses it."""
+    coordinates: Literal["pixels", "relative_1000", "relative_1"] = "pixels"
+    """What the model's coordinates mean: pixels of the picture as it saw it, 0-1000, or 0-1."""
+    frame: Literal["original", "current"] = "original"
+    """Which picture a tool works on: the sample's own, or the latest one."""
+    answer_first: bool = False
+    """With an answer and a tool call in one turn, end with the answer instead of running the call."""
+
+    tools: ClassVar[Sequence[Tool]] = ()
+    rewards: ClassVar[Sequence[Reward]] = ()
+    scores: ClassVar[Mapping[str, float | bool | str]] = {"score": 0.0, "parse_success": False}
+    """The fixed score keys, and their values when there is no answer."""
+    headline: ClassVar[Mapping[str, str]] = {"parse_success": "parse_success", "score": "score"}
+    """`metadata` key → score key: what a table of traces shows first."""
+    columns: ClassVar[Sequence[str]] = ()
+    """Dataset columns that must be there before the run starts."""
+    difficulty: ClassVar[str] = ""
+    """The column for `order: hardest_first`, low = hard."""
+
+    def prompt(self, sample: Sample) -> Sequence[Message]:
+        """The messages that open the conversation: by default system + user, filled in, with the images."""
+        images = iter(sample.images)
+        messages = []
+        if system := fill(self.system, sample.data):
+            messages.append(Message("system", system))
+        parts = fill_parts(self.user, sample, images)
+        messages.append(Message("user", parts))
+        return messages
+
+    def answer(self, text: str) -> str:
+        """The answer in this visible text; `""` = there is none, the episode goes on."""
+        return text.strip()
+
+    def final_answer(self, text: str) -> str:
+        """A last, lenient reading of the last visible text when the episode ends without an answer."""
+        return self.answer(text)
+
+    def reply(self, sample: Sample, turns: Sequence[Turn]) -> Sequence[Message] | None:  # noqa: ARG002  # an override uses them
+        """What to say after a turn with neither call nor answer; None ends the episode."""
+        return None
+
+
+def fill(template: str, data: Mapping[str, Any]) -> str:
+    """Fill `{column}` fields. `{{column}}` is a literal `{column}`; braces around anything else stay as they are,
+    and so do those after a letter (`\\boxed{x}`).
+
+    Raises EpisodeError(bad_sample) for a column that the row does not have.
+    """
+    return "".join(_value(piece, data) if is_field else piece for piece, is_field in _pieces(template))
+
+
+def template_columns(template: str) -> list[str]:
+    """The columns that a template names."""
+    return [piece for piece, is_field in _pieces(template) if is_field]
+
+
+_FIELD = re.compile(r"\{(\{[A-Za-z_][\w.-]*\})\}|(?<!\w)\{([A-Za-z_][\w.-]*)\}")
+
+
+def _pieces(template: str) -> Iterator[tuple[str, bool]]:
+    """Literal texts and (True) column names, in order."""
+    at = 0
+    for match in _FIELD.finditer(template):
+        yield template[at : match.start()], False
+        yield (match[2], True) if match[2] else (match[1], False)
+        at = match.end()
+    yield template[at:], False
+
+
+def _value(column: str, data: Mapping[str, Any]) -> str:
+    if column not in data:
+        raise EpisodeError(
+            FailReason.BAD_SAMPLE, f"the prompt needs the column {column!r}; the row has {', '.join(data)}"
+        )
+    return str(data[column])
+
+
+def fill_parts(template: str, sample: Sample, images: Iterator[ImageRef]) -> list[Part]:
+    """Fill a template to parts. An `<image>` counts only in the template itself, never in a row's text."""
+    parts: list[Part] = []
+    for piece, is_field in _pieces(template):
+        if is_field:
+            parts.append(_value(piece, sample.data))
+            continue
+        for number, text in enumerate(piece.split(IMAGE_MARKER)):
+            if number:
+                parts.append(_next_image(images))
+            parts.append(text)
+    return _joined(parts)
+
+
+def _next_image(images: Iterator[ImageRef]) -> ImageRef:
+    ref = next(images, None)
+    if ref is None:
+        raise EpisodeError(FailReason.BAD_IMAGE, "the prompt has more <image> marks than the row has images")
+    return ref
+
+
+def _joined(parts: Sequence[Part]) -> list[Part]:
+    """Neighbouring texts as one."""
+    joined: list[Part] = []
+    for part in parts:
+        if part == "":
+            continue
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    return joined
