@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from asyncgen.core.errors import EpisodeError, ToolError
     from asyncgen.core.task import Task
     from asyncgen.core.trace import Trace
-    from asyncgen.core.types import Completion, Context, Message, Sample, StopReason, ToolCall, ToolResult, Turn
+    from asyncgen.core.types import Completion, Context, Message, Sample, Scores, StopReason, ToolCall, ToolResult, Turn
     from asyncgen.rewards.geo import GeoReward, geo_answer
     from asyncgen.rewards.text import answer_tag, last_boxed
-    from asyncgen.run import restore_images
+    from asyncgen.run.restore import restore_images
     from asyncgen.tools.image import image_rotate_tool, image_zoom_in_tool
     from asyncgen.tools.schema import tool
 
@@ -27,6 +27,7 @@ _HOME = {
     "GeoReward": "rewards.geo",
     "Message": "core.types",
     "Sample": "core.types",
+    "Scores": "core.types",
     "StopReason": "core.types",
     "Task": "core.task",
     "ToolCall": "core.types",
@@ -39,7 +40,7 @@ _HOME = {
     "image_rotate_tool": "tools.image",
     "image_zoom_in_tool": "tools.image",
     "last_boxed": "rewards.text",
-    "restore_images": "run",
+    "restore_images": "run.restore",
     "tool": "tools.schema",
 }
 
@@ -50,6 +51,7 @@ __all__ = [
     "GeoReward",
     "Message",
     "Sample",
+    "Scores",
     "StopReason",
     "Task",
     "ToolCall",

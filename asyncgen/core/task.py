@@ -35,6 +35,8 @@ class Task:
     """What the model's coordinates mean: pixels of the picture as it saw it, 0-1000, or 0-1."""
     frame: Literal["original", "current"] = "original"
     """Which picture a tool works on: the sample's own, or the latest one."""
+    final_user: str = "You have no turns left for tools. Give your final answer now, in the format asked for."
+    """What the final turn asks, after `episode.max_turns` turns without an answer."""
     answer_first: bool = False
     """With an answer and a tool call in one turn, end with the answer instead of running the call."""
 
@@ -118,7 +120,7 @@ def fill_parts(template: str, sample: Sample, images: Iterator[ImageRef]) -> lis
             if number:
                 parts.append(_next_image(images))
             parts.append(text)
-    return _joined(parts)
+    return join_texts(parts)
 
 
 def _next_image(images: Iterator[ImageRef]) -> ImageRef:
@@ -128,7 +130,7 @@ def _next_image(images: Iterator[ImageRef]) -> ImageRef:
     return ref
 
 
-def _joined(parts: Sequence[Part]) -> list[Part]:
+def join_texts(parts: Sequence[Part]) -> list[Part]:
     """Neighbouring texts as one."""
     joined: list[Part] = []
     for part in parts:

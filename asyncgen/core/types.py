@@ -215,6 +215,10 @@ class Context(Protocol):
     """All that a tool or a reward may touch; one an episode."""
 
     @property
+    def task(self) -> Any:
+        """The task, with its options."""
+
+    @property
     def sample(self) -> Sample:
         """The row."""
 

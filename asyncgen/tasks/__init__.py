@@ -1,1 +1,7 @@
-"""."""
+"""The built-in tasks by name. Each is written with `from asyncgen import …` alone: they are the examples, too."""
+
+BUILT_IN = {
+    "geo": "asyncgen.tasks.geo:Geo",
+    "geo-tools": "asyncgen.tasks.geo:GeoTools",
+}
+"""Task name → module:Class."""

@@ -1,1 +1,1 @@
-"""."""
+"""Traces and runs for people's eyes."""

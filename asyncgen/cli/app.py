@@ -1,0 +1,222 @@
+"""The commands and their help.
+
+Knows which command there is and which module has it; each is loaded when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from asyncgen.cli.flags import command, find_job, normalise
+from asyncgen.config.knobs import Knob, section_knobs, task_knobs
+
+OVERVIEW = """Turn a dataset and a strong model into finished training traces.
+
+Start with `asyncgen jobs`, or `asyncgen init geo` for an editable job file."""
+
+Json = Annotated[bool, Parameter(negative=(), help="Figures as JSON on stdout.")]
+Files = Annotated[list[Path], Parameter(help="Run directories, or folders of trace_*.json.")]
+
+
+def build(knobs: Sequence[Knob] = ()) -> App:
+    """The app; `run` and `check` have a flag for each knob."""
+    app = App(
+        name="asyncgen",
+        help=OVERVIEW,
+        version=_version,
+        help_format="markdown",
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+    )
+    app.command(command(run, knobs), name="run")
+    app.command(command(check, knobs), name="check")
+    for function in (status, show, stats, export, jobs, init):
+        app.command(function)
+    return app
+
+
+def dispatch(tokens: Sequence[str]) -> int:
+    """Parse and call."""
+    if tokens and tokens[0] in {"run", "check"}:
+        knobs = _knobs(tokens[1:])
+        return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
+    return _result(build()(list(tokens)))
+
+
+def _result(value: object) -> int:
+    """Help and version give None."""
+    return value if isinstance(value, int) else 0
+
+
+def _knobs(tokens: Sequence[str]) -> list[Knob]:
+    """Those of every job, and the options of the task that JOB names."""
+    knobs = section_knobs()
+    job = find_job(tokens)
+    if job is None:
+        return knobs
+    from asyncgen.config.load import job_file, read_yaml
+    from asyncgen.run.tasks import load_task_class
+
+    path = job_file(job)
+    return [*knobs, *task_knobs(load_task_class(str(read_yaml(path)["task"]), path.parent))]
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("asyncgen")
+
+
+def run(
+    job: str,
+    /,
+    *,
+    base_url: Annotated[
+        list[str] | None, Parameter(negative=(), help="A server, up to /v1; repeat it for more.")
+    ] = None,
+    model: Annotated[str | None, Parameter(help="The model to ask; not needed when the server lists just one.")] = None,
+    retry_failed: Annotated[str | None, Parameter(help="Try failed episodes again: all, or =REASON[,REASON].")] = None,
+    accept_config_change: Annotated[
+        bool, Parameter(negative=(), help="Go on although model, prompt, sampling, tools or dataset have changed.")
+    ] = False,
+    log_samples: Annotated[bool, Parameter(negative=(), help="Print a block for each finished sample.")] = False,
+    json: Json = False,
+    plain: Annotated[bool, Parameter(negative=(), help="One line every 10 s instead of a live screen.")] = False,
+    knobs: dict[str, object],
+) -> int:
+    """Start a job, or resume it: the same command.
+
+    JOB is a built-in name (`asyncgen jobs`) or the path of a job file.
+
+    Examples:
+    `asyncgen run geo --dataset-path data/train --base-url http://127.0.0.1:8000/v1 --num-samples 100`
+    `asyncgen run my_job.yaml --concurrency 256 --output-dir runs/first`
+    """
+    from asyncgen.cli.run import Flags, run_job
+
+    flags = Flags(
+        base_url=tuple(base_url or ()),
+        model=model,
+        retry_failed=retry_failed or "",
+        accept_config_change=accept_config_change,
+        log_samples=log_samples,
+        json=json,
+        plain=plain,
+    )
+    return run_job(job, flags, knobs)
+
+
+def check(
+    job: str,
+    /,
+    *,
+    base_url: Annotated[
+        list[str] | None, Parameter(negative=(), help="A server, up to /v1; repeat it for more.")
+    ] = None,
+    model: Annotated[str | None, Parameter(help="The model to ask; not needed when the server lists just one.")] = None,
+    json: Json = False,
+    knobs: dict[str, object],
+) -> int:
+    """Is everything there? Servers, model, vision, tool calls, context length, dataset, disk.
+
+    Sends a few small requests. Exit code 0 when a run can start, 2 when not.
+
+    Example:
+    `asyncgen check geo-tools --dataset-path data/train --base-url http://127.0.0.1:8000/v1`
+    """
+    from asyncgen.cli.check import check_job
+
+    return check_job(job, base_url=tuple(base_url or ()), model=model, knobs=knobs, as_json=json)
+
+
+def status(directory: Path, /, *, json: Json = False) -> int:
+    """Counts, rate, time left and failures by reason, of a run that is going or over.
+
+    Example:
+    `asyncgen status runs/geo`
+    """
+    from asyncgen.cli.read import print_status
+
+    return print_status(directory, as_json=json)
+
+
+def show(
+    directory: Path,
+    id: str,  # noqa: A002  # the argument's name in the help
+    /,
+    *,
+    rollout: Annotated[int, Parameter(help="Which attempt, where ID is a row number.")] = 0,
+    turn: Annotated[int | None, Parameter(help="Only this turn, from 1.")] = None,
+    raw: Annotated[
+        bool, Parameter(negative=(), help="Responses as received, thinking tags and calls included.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """One trace as a conversation: thinking, calls, results, score. ID is a trace's id or a row number.
+
+    Examples:
+    `asyncgen show runs/geo 42`
+    `asyncgen show runs/geo-tools geo-tools/42/0 --turn 2 --raw`
+    """
+    from asyncgen.cli.read import print_trace
+
+    return print_trace(directory, id, rollout=rollout, turn=turn, raw=raw, as_json=json)
+
+
+def stats(directories: Files, /, *, json: Json = False) -> int:
+    """Turns, tokens, parse rate, scores, distances, tool use.
+
+    Example:
+    `asyncgen stats runs/geo`
+    """
+    from asyncgen.cli.read import print_stats
+
+    return print_stats(directories, as_json=json)
+
+
+def export(
+    directories: Files,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="trace-json (a file a sample, as the geo scripts wrote them) or jsonl.")],
+    output: Annotated[Path, Parameter(name=["--output", "-o"], help="A folder, or a file for jsonl.")],
+    where: Annotated[str | None, Parameter(help="SQL over a trace, e.g. 'parse_success and score > 0.3'.")] = None,
+    json: Json = False,
+) -> int:
+    """Write traces in another format.
+
+    Examples:
+    `asyncgen export runs/geo --to trace-json -o traces`
+    `asyncgen export runs/geo --to jsonl --where 'score > 0.5' -o good.jsonl`
+    """
+    from asyncgen.cli.read import export_traces
+
+    return export_traces(directories, to=to, output=output, where=where, as_json=json)
+
+
+def jobs(*, json: Json = False) -> int:
+    """The built-in jobs."""
+    from asyncgen.cli.setup import print_jobs
+
+    return print_jobs(as_json=json)
+
+
+def init(
+    job: str,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="The file; default: JOB.yaml here.")] = None,
+) -> int:
+    """Write the job file of a built-in job, to be edited and run.
+
+    Example:
+    `asyncgen init geo-tools -o my_job.yaml`
+    """
+    from asyncgen.cli.setup import write_job
+
+    return write_job(job, output)

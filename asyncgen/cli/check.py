@@ -1,0 +1,43 @@
+"""`check`: prints findings as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from asyncgen.cli.output import line, print_json
+from asyncgen.cli.run import load_job, loop_factory
+from asyncgen.config.schema import Job
+from asyncgen.core.task import Task
+
+
+def check_job(
+    job: str, *, base_url: tuple[str, ...], model: str | None, knobs: Mapping[str, Any], as_json: bool
+) -> int:
+    """0 when a run can start, 2 when not."""
+    resolved, task = load_job(job, base_url=base_url, model=model, knobs=knobs)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_check(resolved, task, as_json=as_json))
+
+
+async def _check(job: Job, task: Task, *, as_json: bool) -> int:
+    from asyncgen.endpoint.client import HttpTransport
+    from asyncgen.run.checks import check
+    from asyncgen.view.terminal import clean
+
+    findings = []
+    transport = HttpTransport()
+    try:
+        async for finding in check(job, task, transport=transport, environ=os.environ):
+            findings.append(finding)
+            if not as_json:
+                line(f"{finding.state:4}  {finding.what}: {clean(finding.text)}")
+    finally:
+        await transport.close()
+    failed = any(finding.state == "fail" for finding in findings)
+    if as_json:
+        print_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
+    return 2 if failed else 0

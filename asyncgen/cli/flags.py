@@ -1,0 +1,111 @@
+"""The flags of `run` and `check`, made from the knobs: the job decides which there are.
+
+Knows how knobs become command-line parameters, and that every flag is accepted with underscores as well.
+Does not know values: they stay texts until `config.load` reads them with their types.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from asyncgen.config.knobs import Knob, section_knobs
+
+SWITCHES = ("--log-samples", "--accept-config-change", "--json", "--plain", "--help", "-h")
+"""Flags of the commands themselves that take no value."""
+TRUTHS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+
+
+def find_job(words: Sequence[str]) -> str | None:
+    """The positional JOB, wherever it stands among the flags."""
+    bools = {flag for one in section_knobs() if one.is_bool for flag in one.flags}
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if not word.startswith("-") or word == "-":
+            return word
+        name = word.replace("_", "-")
+        alone = "=" in word or name in SWITCHES or name.startswith(("--retry-failed", "--no-"))
+        if name in bools:
+            alone = at + 1 >= len(words) or words[at + 1].lower() not in TRUTHS
+        at += 1 if alone else 2
+    return None
+
+
+def normalise(words: Sequence[str], knobs: Sequence[Knob]) -> list[str]:
+    """Underscores to dashes, `--flag true` of a switch to `--flag=true`, a bare `--retry-failed` to `=all`."""
+    bools = {flag for one in knobs if one.is_bool for flag in one.flags}
+    found: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            word = _dashed(name) + equals + value
+        if word in bools and rest and rest[0].lower() in TRUTHS:
+            word = f"{word}={str(TRUTHS[rest.pop(0).lower()]).lower()}"
+        found.append("--retry-failed=all" if word == "--retry-failed" else word)
+    return found
+
+
+def _dashed(name: str) -> str:
+    """Section and field with dashes: `--sampling.top_p` and `--top_p` are `--sampling.top-p` and `--top-p`."""
+    return "--" + name[2:].replace("_", "-")
+
+
+def parameters(knobs: Sequence[Knob]) -> list[inspect.Parameter]:
+    """One keyword parameter a knob; given ones come as text, the others as None."""
+    return [
+        inspect.Parameter(
+            one.path.replace(".", "__"),
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                bool | None if one.is_bool else str | None,
+                Parameter(
+                    name=list(one.flags),
+                    help=_help(one),
+                    group=Group(one.section.capitalize() or "Job"),
+                    negative=f"--{one.section}.no-{one.name.replace('_', '-')}" if one.is_bool else (),
+                    allow_leading_hyphen=not one.is_bool and not one.is_text,
+                    show_default=False,
+                ),
+            ],
+        )
+        for one in knobs
+    ]
+
+
+def _help(knob: Knob) -> str:
+    default = "" if knob.default in (None, "", {}) else f" [default: {_short(knob.default)}]"  # {} has no hash
+    return knob.docstring.replace("`", "'") + default
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """The flags that were given, by knob path."""
+    return {name.replace("__", "."): value for name, value in values.items() if value is not None}
+
+
+def command(function: Callable[..., int], knobs: Sequence[Knob]) -> Callable[..., int]:
+    """`function(job, *, …, knobs: dict)` as a command with a parameter for each knob."""
+    own = [one for one in inspect.signature(function, eval_str=True).parameters.values() if one.name != "knobs"]
+    extra = parameters(knobs)
+
+    def call(*args: Any, **values: Any) -> int:
+        mine = {one.name for one in own}
+        knob_values = given({name: value for name, value in values.items() if name not in mine})
+        return function(*args, knobs=knob_values, **{name: value for name, value in values.items() if name in mine})
+
+    call.__name__ = function.__name__
+    call.__doc__ = function.__doc__
+    call.__signature__ = inspect.Signature([*own, *extra])  # type: ignore[attr-defined]  # what cyclopts reads
+    call.__annotations__ = {one.name: one.annotation for one in (*own, *extra)}
+    return call

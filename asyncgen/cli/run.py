@@ -1,0 +1,146 @@
+"""`run`: from flags to a finished start.
+
+Knows the order of load, prepare, execute, and what is printed between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from asyncgen.cli.output import line, note, print_json
+from asyncgen.config.knobs import task_knobs
+from asyncgen.config.load import job_file, read_yaml, resolve
+from asyncgen.config.schema import Job
+from asyncgen.core.clock import SystemClock
+from asyncgen.core.task import Task
+from asyncgen.engine.progress import Progress
+from asyncgen.run.prepare import Options, Prepared
+from asyncgen.run.tasks import load_task_class, make_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """The flags of `run` that are no knobs."""
+
+    base_url: tuple[str, ...] = ()
+    model: str | None = None
+    retry_failed: str = ""
+    accept_config_change: bool = False
+    log_samples: bool = False
+    json: bool = False
+    plain: bool = False
+
+
+def load_job(job: str, *, base_url: tuple[str, ...], model: str | None, knobs: Mapping[str, Any]) -> tuple[Job, Task]:
+    """Resolve YAML, environment and flags; make the task. Raises InputError."""
+    path = job_file(job)
+    task_class = load_task_class(str(read_yaml(path)["task"]), path.parent)
+    flags: dict[str, Any] = dict(knobs)
+    if base_url:
+        flags["base_url"] = list(base_url)
+    if model:
+        flags["model"] = model
+    resolved = resolve(path, environ=os.environ, flags=flags, task_knobs=task_knobs(task_class))
+    task = make_task(task_class, resolved.task_options, path.parent, str(path))
+    return resolved, task
+
+
+def run_job(job: str, flags: Flags, knobs: Mapping[str, Any]) -> int:
+    """Returns the exit code. Raises AsyncgenError for what fails before the first request."""
+    resolved, task = load_job(job, base_url=flags.base_url, model=flags.model, knobs=knobs)
+    raise_file_limit()
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_start(resolved, task, flags))
+
+
+def loop_factory() -> Any:
+    """uvloop's where it can be had; nothing depends on it."""
+    with suppress(ImportError):
+        import uvloop
+
+        return uvloop.new_event_loop
+    return None
+
+
+def raise_file_limit() -> None:
+    """Sockets need file descriptors: take all that the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 1 << 20) if hard != resource.RLIM_INFINITY else 1 << 20
+    if soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _start(job: Job, task: Task, flags: Flags) -> int:
+    from asyncgen.endpoint.client import HttpTransport
+    from asyncgen.run.execute import execute
+    from asyncgen.run.prepare import prepare
+    from asyncgen.view.live import make_screen
+
+    clock = SystemClock()
+    transport = HttpTransport()
+    options = Options(accept_config_change=flags.accept_config_change, retry_failed=flags.retry_failed)
+    try:
+        prepared = await prepare(job, task, options, transport=transport, environ=os.environ, clock=clock)
+        _announce(prepared)
+        progress = Progress()
+        if flags.log_samples:
+            _log_samples(prepared, progress)
+        screen = make_screen(plain=flags.plain or flags.log_samples)
+        summary = await execute(prepared, screen, progress, transport=transport, clock=clock)
+    finally:
+        await transport.close()
+    if flags.json:
+        print_json(summary.json())
+    else:
+        from asyncgen.view.summary import render_summary
+
+        line(render_summary(summary.json()))
+    if summary.error:
+        note(f"asyncgen: {summary.error}")
+    return summary.exit_code
+
+
+def _announce(prepared: Prepared) -> None:
+    done, failed, left = prepared.counts
+    job, plan = prepared.job, prepared.plan
+    for text in prepared.notes:
+        note(text)
+    note(
+        f"{job.name}: {len(plan.indexes)} samples x {plan.rollouts} rollouts = {plan.total} episodes: "
+        f"{done} done, {failed} failed, {left} left -> {prepared.directory}"
+    )
+    if left:
+        models = ", ".join(dict.fromkeys(server.model for server in prepared.servers))
+        note(
+            f"model {models} at {', '.join(server.target.name for server in prepared.servers)}; "
+            f"config {prepared.config_id}; at most {left * _turns(job) * job.sampling.max_tokens:,} tokens to generate"
+        )
+
+
+def _turns(job: Job) -> int:
+    return job.episode.max_turns + job.episode.final_turn
+
+
+def _log_samples(prepared: Prepared, progress: Progress) -> None:
+    """A block for each finished sample, as the geo scripts printed it."""
+    import orjson
+
+    from asyncgen.store.line import encode_failure, encode_trace
+    from asyncgen.view.show import render_block
+
+    total = prepared.counts[2]
+    where = str(prepared.directory / "traces")
+
+    def show(encoded: bytes) -> None:
+        record = orjson.loads(encoded)
+        line(render_block(progress.done + progress.failed.total(), total, {**record, "saved_to": where}))
+
+    progress.on_trace = lambda trace: show(encode_trace(trace))
+    progress.on_failure = lambda failure: show(encode_failure(failure))

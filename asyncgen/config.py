@@ -1,1 +1,0 @@
-"""Config (filled in later)."""

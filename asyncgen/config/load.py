@@ -1,0 +1,217 @@
+"""YAML, environment and flags to one resolved Job: flag > environment > YAML > default, field by field.
+
+Knows precedence and how to say what is wrong: every error names where the value stands and the nearest known name.
+Does not know tasks: their options are checked by whoever loads the task class.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from asyncgen.config.knobs import PREFIX, Knob, section_knobs
+from asyncgen.config.schema import SECTIONS, EndpointSpec, Job, parse_partition, problems
+from asyncgen.core.errors import InputError
+
+T = TypeVar("T")
+
+TOP_KEYS = ("name", "task", "task_options", "endpoints", *SECTIONS)
+LATER_KEYS = ("accept", "rules")
+"""Keys of the YAML that may stand there empty."""
+
+
+def jobs_folder() -> Path:
+    """Where the built-in YAMLs lie: in the package when installed, beside it in a checkout."""
+    package = Path(str(importlib.resources.files("asyncgen")))
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def job_names() -> list[str]:
+    """The built-in jobs."""
+    return sorted(path.stem for path in jobs_folder().glob("*.yaml"))
+
+
+def job_file(job: str) -> Path:
+    """The YAML of a built-in name or of a path. A name is never looked up in the working directory."""
+    if job.endswith((".yaml", ".yml")) or "/" in job:
+        path = Path(job)
+        if not path.is_file():
+            raise InputError(f"the job file {job!r} does not exist; 'asyncgen init JOB' writes one")
+        return path
+    if job not in job_names():
+        raise InputError(
+            f"there is no built-in job {job!r}{nearest(job, job_names())}; for a file give its path, JOB.yaml"
+        )
+    return jobs_folder() / f"{job}.yaml"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`: did you mean 'x'?`, or the known names when none is near."""
+    names = list(known)
+    if close := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
+        return f": did you mean {close[0]!r}?"
+    return f" (known: {', '.join(names)})"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The file as nested dicts, its keys checked. Raises InputError."""
+    try:
+        raw = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: a job file is a YAML mapping with at least 'task: NAME'")
+    for key in LATER_KEYS:
+        if raw.pop(key, None):
+            raise InputError(f"{path}: {key!r} is set, and this version does not have it; take it out")
+    _check_keys(raw, TOP_KEYS, str(path), "")
+    for section, owner in SECTIONS.items():
+        value = raw.get(section)
+        if value is None:
+            raw.pop(section, None)
+            continue
+        if not isinstance(value, dict):
+            raise InputError(f"{path}: {section} must be a mapping, it is {value!r}")
+        _check_keys(value, [one.name for one in fields(owner)], str(path), f"{section}.")
+    _check_endpoints(raw, path)
+    if not raw.get("task"):
+        raise InputError(f"{path}: 'task' is missing: give a built-in name, module:Class or file.py:Class")
+    return raw
+
+
+def _check_endpoints(raw: dict[str, Any], path: Path) -> None:
+    endpoints = raw.get("endpoints")
+    if endpoints is None:
+        raw.pop("endpoints", None)
+        return
+    if not isinstance(endpoints, list) or not all(isinstance(one, dict) for one in endpoints):
+        raise InputError(f"{path}: endpoints must be a list of mappings, e.g. [{{base_url: http://127.0.0.1:8000/v1}}]")
+    for one in endpoints:
+        _check_keys(one, [entry.name for entry in fields(EndpointSpec)], str(path), "endpoints[].")
+
+
+def _check_keys(mapping: Mapping[Any, Any], known: Sequence[str], where: str, prefix: str) -> None:
+    for key in mapping:
+        if key not in known:
+            raise InputError(f"{where}: unknown key {prefix + str(key)!r}{nearest(str(key), known)}")
+
+
+def read_environment(environ: Mapping[str, str], knobs: Sequence[Knob]) -> dict[str, str]:
+    """`ASYNCGEN_*` as path → text; `base_url` and `model` too. An empty variable is no variable."""
+    known = {one.variable: one.path for one in knobs}
+    known |= {f"{PREFIX}BASE_URL": "base_url", f"{PREFIX}MODEL": "model"}
+    found = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or not value:
+            continue
+        if name not in known:
+            raise InputError(f"unknown environment variable {name}{nearest(name, known)}")
+        found[known[name]] = value
+    return found
+
+
+def parse_text(knob: Knob, text: str, where: str) -> Any:
+    """A flag's or a variable's text as a value: plain for strings, YAML for everything else."""
+    if knob.is_text:
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: cannot read {text!r}") from error
+
+
+def convert(value: Any, wanted: type[T], where: str) -> T:
+    """Check and coerce a value read from YAML. Raises InputError naming the key."""
+    try:
+        return msgspec.convert(value, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        text = str(error).replace(" - at `$.", ": ").rstrip("`").replace("`", "")
+        reason, _, key = text.rpartition(": ")
+        raise InputError(f"{where}: {key}: {reason}" if reason else f"{where}: {text}") from error
+
+
+def resolve(
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    flags: Mapping[str, Any],
+    task_knobs: Sequence[Knob] = (),
+) -> Job:
+    """One Job from a YAML, the environment and flags (`{"sampling.temperature": "0.1", "base_url": [...]}`).
+
+    Raises InputError. The task's options are merged, not checked.
+    """
+    raw = read_yaml(path)
+    knobs = [*section_knobs(), *task_knobs]
+    by_path = {one.path: one for one in knobs}
+    layers: list[tuple[str, Mapping[str, Any]]] = [
+        ("environment", read_environment(environ, knobs)),
+        ("flags", flags),
+    ]
+    for source, layer in layers:
+        for key, value in layer.items():
+            if key in by_path:
+                where = by_path[key].variable if source == "environment" else by_path[key].flags[-1]
+                parsed = parse_text(by_path[key], value, where) if isinstance(value, str) else value
+                _put(raw, by_path[key], _typed(by_path[key], parsed, where))
+        _put_endpoints(raw, layer)
+    raw["name"] = raw.get("name") or path.stem
+    job = convert(raw, Job, str(path))
+    _check(job)
+    return job
+
+
+def _typed(knob: Knob, value: Any, where: str) -> Any:
+    """Check a flag's or variable's value by itself, so that the error names the flag and not the file."""
+    if knob.section == "task":
+        return value
+    convert({knob.name: value}, _single(knob), f"{where} {value!r}")
+    return value
+
+
+def _single(knob: Knob) -> type:
+    return msgspec.defstruct("Value", [(knob.name, knob.type)])
+
+
+def _put(raw: dict[str, Any], knob: Knob, value: Any) -> None:
+    if not knob.section:
+        raw[knob.name] = value
+        return
+    section = "task_options" if knob.section == "task" else knob.section
+    raw[section] = {**(raw.get(section) or {}), knob.name: value}
+
+
+def _put_endpoints(raw: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    """`base_url` replaces the list (the first one's model and key variable stay); `model` goes to all."""
+    urls = layer.get("base_url") or []
+    if isinstance(urls, str):
+        urls = urls.split()
+    endpoints = raw.get("endpoints") or [{}]
+    if urls:
+        first = {key: value for key, value in endpoints[0].items() if key in {"model", "api_key_env"}}
+        endpoints = [{**first, "base_url": url} for url in urls]
+    if model := layer.get("model"):
+        endpoints = [{**one, "model": model} for one in endpoints]
+    if urls or model:
+        raw["endpoints"] = endpoints
+
+
+def _check(job: Job) -> None:
+    if not job.name or not all(letter.isalnum() or letter in "._-" for letter in job.name) or not job.name.isascii():
+        raise InputError(f"name {job.name!r}: a job's name has letters, digits, '.', '_' and '-' only")
+    if found := problems(job):
+        raise InputError("; ".join(found))
+    try:
+        parse_partition(job.schedule.partition)
+    except ValueError as error:
+        raise InputError(str(error)) from error

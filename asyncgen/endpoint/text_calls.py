@@ -1,0 +1,116 @@
+"""Thinking and tool calls inside a model's text.
+
+Knows the tags that models write. Knows nothing of which tools there are. The work is linear in the text's length,
+whatever the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from asyncgen.core.types import ToolCall
+
+_THINK = re.compile(r"<(/?)(?:think|thinking|思考)>")
+_CALL = re.compile(r"<(/?)tool_call>")
+_FENCE = re.compile(r"```[a-z]*\s*(.*?)\s*```", re.DOTALL)
+
+
+class _Function(msgspec.Struct):
+    # Raw keeps the arguments exactly as the model wrote them.
+    name: Any = None
+    arguments: msgspec.Raw = msgspec.Raw()
+    parameters: msgspec.Raw = msgspec.Raw()
+
+
+class _Call(_Function):
+    function: msgspec.Raw = msgspec.Raw()
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    start: int
+    end: int
+    inner: str
+
+
+def split_thinking(content: str) -> tuple[str, str]:
+    """`(thinking, visible)`, both stripped.
+
+    Thinking is what stands in `<think>`, `<thinking>` or `<思考>`, several times if need be; all that stands before a
+    closing tag without an opening one (templates may open it in the prompt); and all after an opening tag that is never
+    closed.
+    """
+    thinking: list[str] = []
+    visible: list[str] = []
+    inside, at = False, 0
+    for tag in _THINK.finditer(content):
+        if tag[1]:
+            if not inside:
+                thinking.extend(visible)
+                visible.clear()
+            thinking.append(content[at : tag.start()])
+        elif inside:
+            continue  # an opening tag in the middle of a thought is part of it
+        else:
+            visible.append(content[at : tag.start()])
+        inside, at = not tag[1], tag.end()
+    (thinking if inside else visible).append(content[at:])
+    return "\n".join(part.strip() for part in thinking if part.strip()), "".join(visible).strip()
+
+
+def scan_calls(visible: str, *, turn: int, first: int = 1) -> tuple[ToolCall, ...]:
+    """The `<tool_call>` blocks in order, with ids `call_<turn>_<n>`, n from `first`.
+
+    A block that cannot be read gives a call without a name whose arguments are the block's text, for the engine to
+    answer with an error text. So does one that the end of the text cut off, unless its JSON is whole: servers cut stop
+    strings.
+    """
+    return tuple(
+        ToolCall(id=f"call_{turn}_{number}", name=name, arguments=arguments, native=False)
+        for number, (name, arguments) in enumerate((_read(block.inner) for block in _blocks(visible)), first)
+    )
+
+
+def without_calls(visible: str) -> str:
+    """The text without its call blocks, stripped."""
+    kept: list[str] = []
+    at = 0
+    for block in _blocks(visible):
+        kept.append(visible[at : block.start])
+        at = block.end
+    return "".join([*kept, visible[at:]]).strip()
+
+
+def _blocks(text: str) -> Iterator[_Block]:
+    """Blocks in order; of nested opening tags the innermost counts. A closing tag alone is text."""
+    outer = inner = -1
+    for tag in _CALL.finditer(text):
+        if not tag[1]:
+            outer = tag.start() if outer < 0 else outer
+            inner = tag.end()
+        elif outer >= 0:
+            yield _Block(outer, tag.end(), text[inner : tag.start()].strip())
+            outer = -1
+    if outer >= 0:
+        yield _Block(outer, len(text), text[inner:].strip())
+
+
+def _read(inner: str) -> tuple[str, str]:
+    """`(name, arguments)` of a block's text; `("", inner)` where it is no call."""
+    fenced = _FENCE.fullmatch(inner)
+    try:
+        call: _Function = msgspec.json.decode((fenced[1] if fenced else inner).encode("utf-8", "replace"), type=_Call)
+        if isinstance(call, _Call) and bytes(call.function)[:1] == b"{":
+            call = msgspec.json.decode(call.function, type=_Function)
+        written = bytes(call.arguments) or bytes(call.parameters)
+        arguments = msgspec.json.decode(written, type=str) if written[:1] == b'"' else written.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "", inner
+    if not isinstance(call.name, str) or not call.name.strip():
+        return "", inner
+    return call.name.strip(), arguments or "{}"

@@ -1,0 +1,119 @@
+"""What a tool or a reward may touch: the sample, its pictures, threads, processes, a judge's own calls.
+
+Knows the episode that it belongs to. Does not know turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from asyncgen.core.task import Task
+from asyncgen.core.types import Completion, Json, Message, Picture, Sample
+from asyncgen.engine.conversation import Conversation
+from asyncgen.engine.requests import Budget, Requests
+from asyncgen.engine.workers import Workers
+from asyncgen.tools.gallery import Gallery
+
+T = TypeVar("T")
+
+
+class EpisodeContext:
+    """Implements `core.types.Context`."""
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        sample: Sample,
+        gallery: Gallery,
+        workers: Workers,
+        requests: Requests,
+        sampling: Mapping[str, Json],
+        budget: Budget,
+    ) -> None:
+        self._task = task
+        self._sample = sample
+        self._gallery = gallery
+        self._workers = workers
+        self._requests = requests
+        self._sampling = sampling
+        self._budget = budget
+        self._pictures: list[Picture] = []
+
+    @property
+    def task(self) -> Task:
+        """The task, with its options."""
+        return self._task
+
+    @property
+    def sample(self) -> Sample:
+        """The row."""
+        return self._sample
+
+    @property
+    def pictures(self) -> Sequence[Picture]:
+        """Those so far."""
+        return self._pictures
+
+    @property
+    def coordinates(self) -> str:
+        """The task's."""
+        return self._task.coordinates
+
+    @property
+    def frame(self) -> str:
+        """The task's."""
+        return self._task.frame
+
+    def clear(self) -> None:
+        """Forget the pictures: the episode starts over."""
+        self._pictures.clear()
+
+    async def show(self, message: Message) -> Message:
+        """The message with its image references read and numbered. Raises EpisodeError(bad_image, image_too_large)."""
+        if isinstance(message.content, str):
+            return message
+        parts = [part if isinstance(part, str | Picture) else await self._picture(part) for part in message.parts]
+        return Message(
+            message.role, parts, tool_calls=message.tool_calls, tool_call_id=message.tool_call_id, name=message.name
+        )
+
+    async def _picture(self, ref: Any) -> Picture:
+        for known in self._pictures:
+            if known.ref is ref:
+                return known
+        picture = await self.offload(self._gallery.picture, ref, len(self._pictures))
+        self._pictures.append(picture)
+        return picture
+
+    async def open(self, image: int) -> Any:
+        """Picture N as a PIL image; do not change it in place."""
+        return await self.offload(self._gallery.open, tuple(self._pictures), image)
+
+    async def edit(self, op: str, arguments: Mapping[str, Json]) -> Picture:
+        """Apply `zoom` or `rotate`; the result is the next picture."""
+        picture = await self.offload(self._gallery.edit, tuple(self._pictures), op, arguments)
+        self._pictures.append(picture)
+        return picture
+
+    async def offload(self, function: Callable[..., T], *args: Any) -> T:
+        """Run in a thread."""
+        return await self._workers.offload(function, *args)
+
+    async def in_process(self, function: Callable[..., T], *args: Any, seconds: float = 30.0) -> T:
+        """Run in another process, which is killed after `seconds`."""
+        return await self._workers.in_process(function, *args, seconds=seconds)
+
+    async def complete(self, messages: Sequence[Message], **sampling: Json) -> Completion:
+        """Ask through the run's own endpoints, under the same limits."""
+        conversation = Conversation()
+        conversation.extend([await self.show(message) for message in messages])
+        answer = await self._requests.complete(
+            conversation.messages,
+            sampling={**self._sampling, **sampling},
+            tools_json=None,
+            budget=self._budget,
+            begun=True,
+        )
+        return answer.completion

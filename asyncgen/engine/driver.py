@@ -1,0 +1,228 @@
+"""The driver: carries out what the scheduler says, and tells it what happened.
+
+Knows coroutines and their owner. Does not decide anything. One asyncio task for each living episode, never one for each
+sample; all of them belong to one TaskGroup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from asyncgen.core.clock import Clock
+from asyncgen.core.errors import AsyncgenError, EpisodeError, TemporaryError
+from asyncgen.core.trace import Failure, Trace
+from asyncgen.core.types import Sample
+from asyncgen.endpoint.faults import Fault
+from asyncgen.endpoint.transport import Transport
+from asyncgen.engine.live import LiveEpisode, Setting, internal_error
+from asyncgen.engine.progress import Progress
+from asyncgen.engine.scheduler import (
+    Admit,
+    Blocked,
+    Draining,
+    Dropped,
+    Ended,
+    Event,
+    Exhausted,
+    Finished,
+    Grant,
+    Holding,
+    Probe,
+    Probed,
+    Scheduler,
+    Tick,
+)
+
+TICK = 0.05
+"""Seconds between looks at the clock: timers, probes, deadlines of the drain."""
+INTERNAL_LIMIT = 20
+"""So many internal failures in a row are a bug in the task, not in its rows: the run stops."""
+
+
+class TraceStore(Protocol):
+    """What the driver asks of a store."""
+
+    @property
+    def notice(self) -> str:
+        """Why nothing can be written now; `""` when all is well."""
+
+    async def append(self, trace: Trace) -> None:
+        """Returns when the trace is written."""
+
+    async def fail(self, failure: Failure) -> None:
+        """The same for a failed episode."""
+
+
+class Driver:
+    """Runs the episodes of `keys` to their end."""
+
+    def __init__(
+        self,
+        *,
+        setting: Setting,
+        scheduler: Scheduler,
+        transport: Transport,
+        store: TraceStore,
+        read: Callable[[int], Sample],
+        keys: Iterator[tuple[int, int]],
+        progress: Progress,
+        clock: Clock,
+        grace: float,
+        max_outage: float | None,
+    ) -> None:
+        self._setting = setting
+        self._scheduler = scheduler
+        self._transport = transport
+        self._store = store
+        self._read = read
+        self._keys = keys
+        self._progress = progress
+        self._clock = clock
+        self._grace = grace
+        self._max_outage = max_outage
+        self._finished = asyncio.Event()
+        self._episodes: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._cancel_at: float | None = None
+        self._internal_in_a_row = 0
+
+    async def run(self) -> None:
+        """Until every key is done or failed, or a drain is over. Raises AsyncgenError where the run cannot go on."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                ticker = group.create_task(self._ticker())
+                self.tell(Tick())
+                await self._finished.wait()
+                ticker.cancel()
+        except BaseExceptionGroup as failures:
+            raise first_cause(failures) from failures
+
+    def tell(self, event: Event) -> None:
+        """Something happened: let the scheduler decide, and do what it says."""
+        pending = [event]
+        while pending:
+            actions = self._scheduler.handle(pending.pop(), self._clock.monotonic())
+            for action in actions:
+                follow = self._carry_out(action)
+                if follow is not None:
+                    pending.append(follow)
+
+    def _carry_out(self, action: object) -> Event | None:
+        match action:
+            case Admit():
+                return self._admit()
+            case Grant(ticket, endpoint):
+                if not self._setting.requests.grant(ticket, endpoint):
+                    return Dropped(endpoint)
+            case Probe(endpoint):
+                self._own(self._probe(endpoint))
+            case Finished():
+                self._finished.set()
+        return None
+
+    def _admit(self) -> Event | None:
+        key = next(self._keys, None)
+        if key is None:
+            return Exhausted()
+        episode = self._own(self._episode(*key))
+        self._episodes.add(episode)
+        episode.add_done_callback(self._episodes.discard)
+        return None
+
+    def _own(self, coroutine: object) -> asyncio.Task[None]:
+        assert self._group is not None  # noqa: S101  # only called inside run()
+        return self._group.create_task(coroutine)  # type: ignore[arg-type]  # coroutines of ours
+
+    def drain(self) -> None:
+        """Start nothing new; what runs has `grace` seconds to finish."""
+        if self._cancel_at is None:
+            self._cancel_at = self._clock.monotonic() + self._grace
+            self.tell(Draining())
+
+    def cancel(self) -> None:
+        """Stop what runs, now."""
+        self.drain()
+        for episode in self._episodes:
+            episode.cancel()
+
+    @property
+    def running(self) -> int:
+        """Episodes alive."""
+        return len(self._episodes)
+
+    async def _ticker(self) -> None:
+        while True:
+            await self._clock.sleep(TICK)
+            now = self._clock.monotonic()
+            self.tell(Tick())
+            self._look_at_store()
+            self._look_at_outage(now)
+            if self._cancel_at is not None and now >= self._cancel_at:
+                self.cancel()
+
+    def _look_at_store(self) -> None:
+        notice = self._store.notice
+        if bool(notice) != self._scheduler.blocked:
+            self.tell(Blocked(bool(notice)))
+        self._progress.notice = notice
+
+    def _look_at_outage(self, now: float) -> None:
+        pool = self._scheduler.pool
+        if not pool.all_down(now) or pool.down_since is None:
+            return
+        seconds = now - pool.down_since
+        last = "; ".join(f"{one.name}: {one.last_fault}" for one in pool.snapshot(now))
+        self._progress.notice = f"all servers are down for {seconds:.0f} s, probing ({last})"
+        if self._max_outage is not None and seconds >= self._max_outage:
+            raise TemporaryError(f"all servers have been down for {seconds:.0f} s ({last}); run the same command again")
+
+    async def _probe(self, endpoint: int) -> None:
+        target = self._setting.requests.servers[endpoint].target
+        outcome = await self._transport.models(target, timeout=10)
+        # a server without that list (404, 405) answers all the same
+        alive = not isinstance(outcome, Fault) or outcome.status in {401, 403, 404, 405}
+        self.tell(Probed(endpoint, alive))
+
+    async def _episode(self, index: int, rollout: int) -> None:
+        held = 0
+
+        def hold(count: int) -> None:
+            nonlocal held
+            held += count
+            self.tell(Holding(count))
+
+        live = LiveEpisode(self._setting, Sample(index=index, data={}), rollout, hold=hold)
+        try:
+            sample = await self._setting.workers.offload(self._read, index)
+            live = LiveEpisode(self._setting, sample, rollout, hold=hold)
+            trace = await live.run()
+            await self._store.append(trace)
+            self._internal_in_a_row = 0
+            self._progress.add_trace(trace)
+        except (AsyncgenError, asyncio.CancelledError):
+            self.tell(Draining())  # the group is closing, or soon will be: nothing may be started in it
+            raise
+        except EpisodeError as error:
+            await self._fail(live.failed(error))
+        except Exception as error:  # noqa: BLE001  # the boundary: a bug in a task or a reward costs one episode
+            await self._fail(live.failed(internal_error(error)))
+        finally:
+            self.tell(Ended(held))
+
+    async def _fail(self, failure: Failure) -> None:
+        await self._store.fail(failure)
+        self._progress.add_failure(failure)
+        self._internal_in_a_row = self._internal_in_a_row + 1 if failure.reason == "internal" else 0
+        if self._internal_in_a_row >= INTERNAL_LIMIT:
+            raise AsyncgenError(f"{INTERNAL_LIMIT} episodes in a row failed with an internal error: {failure.error}")
+
+
+def first_cause(failure: BaseException) -> BaseException:
+    """The one error that ended the run; several at once are one cause seen by many episodes."""
+    if not isinstance(failure, BaseExceptionGroup):
+        return failure
+    causes = [first_cause(error) for error in failure.exceptions]
+    return next((error for error in causes if isinstance(error, AsyncgenError)), causes[0])

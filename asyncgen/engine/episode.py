@@ -1,0 +1,333 @@
+"""The episode as a pure state machine: completions and tool results in, what to do next out.
+
+Knows the turn loop: calls, answers, limits, follow-ups, the final turn. No I/O, no clock, no encoding: the driver feeds
+it live completions, a resume may feed it stored ones, a test feeds it what it likes.
+
+    begin ──Ask──▶ on_completion ──RunCalls──▶ on_results ──Ask──▶ …  ──Finish
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from asyncgen.core.errors import EpisodeError, FailReason
+from asyncgen.core.task import Task, join_texts
+from asyncgen.core.types import (
+    CallResult,
+    Completion,
+    Json,
+    Message,
+    Part,
+    Sample,
+    StopReason,
+    Tool,
+    ToolCall,
+    ToolMode,
+    ToolResult,
+    Turn,
+)
+from asyncgen.endpoint.arguments import canonical_arguments, parse_arguments
+from asyncgen.endpoint.text_calls import scan_calls, split_thinking, without_calls
+
+MAX_CALLS = 8
+"""Calls of one turn that are run; the rest get an error text."""
+SAME_CALL_LIMIT = 3
+"""The call that makes it so many alike in a row is told so instead of being run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an episode may do; fixed for its life."""
+
+    task: Task
+    sample: Sample
+    opening: tuple[Message, ...]
+    """System and user messages, pictures resolved."""
+    mode: ToolMode
+    tools: Mapping[str, Tool]
+    max_turns: int
+    final_turn: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCall:
+    """A call as the machine sees it: to be run, or already answered with an error."""
+
+    call: ToolCall
+    arguments: Mapping[str, Json]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeState:
+    """All that has happened so far."""
+
+    turns: tuple[Turn, ...] = ()
+    asked: tuple[Message, ...] = ()
+    """The messages of the turn that is under way."""
+    final: bool = False
+    """The turn under way is the final one, without tools."""
+    last_call: tuple[str, str] = ("", "")
+    repeats: int = 0
+    """How often `last_call` has come in a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """Where a completion came from."""
+
+    endpoint: str = ""
+    seconds: float = 0.0
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Send these after what was sent before, and wait for a completion."""
+
+    messages: tuple[Message, ...]
+    """New ones, the model's own last message first."""
+    tools: bool
+    """Offer the tools."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCalls:
+    """Run those without an error, in order; give back a result for each."""
+
+    calls: tuple[PlannedCall, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The episode is over."""
+
+    stop: StopReason
+    answer: str
+    final_response: str
+
+
+Action: TypeAlias = Ask | RunCalls | Finish
+Step: TypeAlias = tuple[EpisodeState, Action]
+
+
+def begin(plan: Plan) -> Step:
+    """The first request."""
+    return EpisodeState(asked=plan.opening), Ask(messages=plan.opening, tools=plan.mode is ToolMode.NATIVE)
+
+
+def on_completion(plan: Plan, state: EpisodeState, completion: Completion, exchange: Exchange) -> Step:
+    """The turn's completion is here. Raises EpisodeError(content_filter)."""
+    number = len(state.turns) + 1
+    visible = split_thinking(completion.content)[1]
+    turn = Turn(
+        number=number,
+        messages=state.asked,
+        completion=completion,
+        visible=visible,
+        endpoint=exchange.endpoint,
+        seconds=exchange.seconds,
+        attempts=exchange.attempts,
+    )
+    state = replace(state, turns=(*state.turns, turn), asked=())
+    if completion.finish_reason == "content_filter":
+        raise EpisodeError(FailReason.CONTENT_FILTER, f"turn {number}: the server's content filter cut the answer off")
+    if completion.finish_reason == "length":
+        return state, _finish(plan, state, StopReason.LENGTH)
+    calls = _calls(plan, turn)
+    if not plan.tools or state.final:
+        return _without_tools(plan, state, calls)
+    answer = plan.task.answer(without_calls(visible))
+    if answer and (not calls or plan.task.answer_first):
+        state = _unanswered(state, calls, "not run: the answer came in the same turn")
+        return state, Finish(stop=StopReason.ANSWERED, answer=answer, final_response=visible)
+    if calls:
+        return _plan_calls(plan, state, calls)
+    return _follow_up(plan, state)
+
+
+def on_results(plan: Plan, state: EpisodeState, results: Sequence[CallResult]) -> Step:
+    """The calls of the latest turn are answered."""
+    turn = replace(state.turns[-1], results=tuple(results))
+    state = replace(state, turns=(*state.turns[:-1], turn))
+    return _ask(plan, state, result_messages(results))
+
+
+def on_limit(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
+    """A deadline or the context's end: whatever there is, is the trace."""
+    return _finish(plan, state, stop)
+
+
+def _without_tools(plan: Plan, state: EpisodeState, calls: Sequence[ToolCall]) -> Step:
+    """A turn in which nothing could be called: calls are kept in the trace, and not run."""
+    state = _unanswered(state, calls, "not run: no tools were offered in this turn")
+    turn = state.turns[-1]
+    if answer := plan.task.answer(turn.visible if not plan.tools else without_calls(turn.visible)):
+        return state, Finish(stop=StopReason.ANSWERED, answer=answer, final_response=turn.visible)
+    if state.final:
+        return state, _finish(plan, state, StopReason.MAX_TURNS)
+    return _follow_up(plan, state)
+
+
+def _follow_up(plan: Plan, state: EpisodeState) -> Step:
+    """Neither call nor answer."""
+    if len(state.turns) >= plan.max_turns:
+        if plan.final_turn:
+            return _ask(plan, state, ())
+        return state, _finish(plan, state, StopReason.NO_ANSWER)
+    reply = plan.task.reply(plan.sample, state.turns)
+    if reply is None:
+        return state, _finish(plan, state, StopReason.NO_ANSWER)
+    return _ask(plan, state, tuple(reply))
+
+
+def _ask(plan: Plan, state: EpisodeState, messages: tuple[Message, ...]) -> Step:
+    """The next turn, or the final one when the turns are used up."""
+    final = len(state.turns) >= plan.max_turns
+    if final:
+        messages = _with_text(messages, plan.task.final_user)
+    state = replace(state, asked=messages, final=final)
+    tools = plan.mode is ToolMode.NATIVE and not final
+    return state, Ask(messages=(_own_message(plan, state.turns[-1]), *messages), tools=tools)
+
+
+def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
+    """End without a clear answer: read the last visible text once more, leniently unless it was cut off."""
+    if not state.turns:
+        return Finish(stop=stop, answer="", final_response="")
+    turn = state.turns[-1]
+    text = without_calls(turn.visible) if plan.tools else turn.visible
+    if stop is StopReason.LENGTH:
+        return Finish(stop=stop, answer=plan.task.answer(text), final_response=turn.visible)
+    answer = plan.task.final_answer(text)
+    if answer and not turn.results and stop in {StopReason.NO_ANSWER, StopReason.MAX_TURNS}:
+        stop = StopReason.ANSWERED
+    return Finish(stop=stop, answer=answer, final_response=turn.visible)
+
+
+def _calls(plan: Plan, turn: Turn) -> tuple[ToolCall, ...]:
+    """All calls of a turn: native ones, then those written in visible text. Ids are there, and each is its own."""
+    native = turn.completion.tool_calls
+    seen = Counter(call.id for call in native)
+    numbered = [
+        call if call.id and seen[call.id] == 1 else replace(call, id=f"call_{turn.number}_{n}")
+        for n, call in enumerate(native, 1)
+    ]
+    if plan.tools:
+        numbered += scan_calls(turn.visible, turn=turn.number, first=len(numbered) + 1)
+    return tuple(numbered)
+
+
+def _plan_calls(plan: Plan, state: EpisodeState, calls: Sequence[ToolCall]) -> Step:
+    """Decide of each call whether it is run."""
+    if len(state.turns) >= plan.max_turns and not plan.final_turn:
+        state = _unanswered(state, calls, f"not run: the limit of {plan.max_turns} turns was reached")
+        return state, _finish(plan, state, StopReason.MAX_TURNS)
+    planned = []
+    for position, call in enumerate(calls):
+        error = f"not run: only the first {MAX_CALLS} calls of a turn are run" if position >= MAX_CALLS else ""
+        state, one = _plan_call(plan, state, call, error)
+        planned.append(one)
+    return state, RunCalls(calls=tuple(planned))
+
+
+def _plan_call(plan: Plan, state: EpisodeState, call: ToolCall, error: str) -> tuple[EpisodeState, PlannedCall]:
+    arguments = parse_arguments(call.arguments)
+    key = (call.name, canonical_arguments(call.arguments) if arguments is not None else call.arguments)
+    repeats = state.repeats + 1 if key == state.last_call else 1
+    state = replace(state, last_call=key, repeats=repeats)
+    error = error or _call_error(plan, call, arguments, repeats)
+    return state, PlannedCall(call=call, arguments=arguments or {}, error=error)
+
+
+def _call_error(plan: Plan, call: ToolCall, arguments: Mapping[str, Json] | None, repeats: int) -> str:
+    names = ", ".join(plan.tools)
+    if not call.name:
+        return (
+            "this is no valid tool call. Write one JSON object with the tool's name and its arguments: "
+            f'{{"name": "{next(iter(plan.tools))}", "arguments": {{...}}}}. The tools are: {names}.'
+        )
+    if call.name not in plan.tools:
+        return f"there is no tool {call.name[:80]!r}. The tools are: {names}."
+    if arguments is None:
+        return f"the arguments of {call.name} are not a JSON object. Send the call again with valid JSON."
+    if repeats >= SAME_CALL_LIMIT:
+        return (
+            f"this is the same call of {call.name} {repeats} times in a row; its result stays the same. "
+            "Make a different call or give your answer."
+        )
+    return ""
+
+
+def _unanswered(state: EpisodeState, calls: Sequence[ToolCall], error: str) -> EpisodeState:
+    """Keep calls that will get no answer."""
+    if not calls:
+        return state
+    results = tuple(CallResult(call=call, result=ToolResult(text=""), error=error) for call in calls)
+    return replace(state, turns=(*state.turns[:-1], replace(state.turns[-1], results=results)))
+
+
+def _own_message(plan: Plan, turn: Turn) -> Message:
+    """The model's turn as it goes back: content as received, native calls with arguments that parse.
+
+    A call without tools was never answered, so it does not go back: servers refuse calls without results.
+    """
+    results = turn.results if plan.tools else ()
+    calls = tuple(
+        replace(result.call, arguments=canonical_arguments(result.call.arguments))
+        for result in results
+        if result.call.native
+    )
+    return Message("assistant", turn.completion.content, tool_calls=calls)
+
+
+def _with_text(messages: tuple[Message, ...], text: str) -> tuple[Message, ...]:
+    """Add a user text; to the last message where that is the user's already: some templates want turns to alternate."""
+    if not messages or messages[-1].role != "user":
+        return (*messages, Message("user", text))
+    last = messages[-1]
+    return (*messages[:-1], replace(last, content=(*last.parts, f"\n\n{text}")))
+
+
+def result_messages(results: Sequence[CallResult]) -> tuple[Message, ...]:
+    """Results in the form in which their calls came.
+
+    Native: one short `tool` message a call; pictures follow in one `user` message, since several servers refuse
+    images in `tool` messages. It starts and ends with the tags, so that templates do not take it for a new question
+    and drop the thinking so far. Text: one `user` message with a `<tool_response>` block a call.
+    """
+    native = [result for result in results if result.call.native]
+    messages = [
+        Message("tool", _result_text(result), tool_call_id=result.call.id, name=result.call.name) for result in native
+    ]
+    parts: list[Part] = []
+    if pictures := [picture for result in native for picture in result.result.pictures]:
+        parts += _response_block("", pictures)
+    for result in results:
+        if not result.call.native:
+            parts += _response_block(_result_text(result), result.result.pictures)
+    if parts:
+        messages.append(Message("user", _trimmed(parts)))
+    return tuple(messages)
+
+
+def _result_text(result: CallResult) -> str:
+    return f"Error: {result.error}" if result.error else result.result.text
+
+
+def _response_block(text: str, pictures: Sequence[Part]) -> list[Part]:
+    lines: list[Part] = [text] if text else []
+    lines += pictures
+    block: list[Part] = ["<tool_response>"]
+    for line in lines:
+        block += ["\n", line]
+    return [*block, "\n</tool_response>\n"]
+
+
+def _trimmed(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Neighbouring texts as one, no blank at the end."""
+    *head, last = join_texts(parts)
+    return (*head, last.rstrip() if isinstance(last, str) else last)

@@ -1,0 +1,65 @@
+"""The tools of a task, encoded once a run, and the opening messages of an episode.
+
+Knows how tools reach the model in each mode, and where the tool hint goes. Does not know pictures' bytes or servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from asyncgen.core.task import Task, fill
+from asyncgen.core.types import Json, Message, Sample, Tool, ToolMode
+from asyncgen.endpoint.wire import tools_prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """What a task offers the model."""
+
+    tools: Mapping[str, Tool]
+    schemas: tuple[Mapping[str, Json], ...]
+    schemas_json: bytes
+    """The request's `tools`."""
+    prompt: str
+    """The same as text, for the system prompt in text mode."""
+
+    def mode(self, wanted: str, *, refused: bool) -> ToolMode:
+        """How calls travel, given the task's `tool_calls` and whether the server has refused `tools`."""
+        if not self.tools:
+            return ToolMode.NONE
+        if wanted == "text" or (wanted == "auto" and refused):
+            return ToolMode.TEXT
+        return ToolMode.NATIVE
+
+
+def make_kit(task: Task) -> Kit:
+    """Ask each tool for its schema."""
+    schemas = tuple(tool.schema(coordinates=task.coordinates, frame=task.frame) for tool in task.tools)
+    return Kit(
+        tools={tool.name: tool for tool in task.tools},
+        schemas=schemas,
+        schemas_json=orjson.dumps(schemas),
+        prompt=tools_prompt(schemas) if schemas else "",
+    )
+
+
+def opening(task: Task, sample: Sample, kit: Kit, mode: ToolMode) -> list[Message]:
+    """The task's prompt; in text mode the tools are described at the end of the system message, then comes the hint."""
+    messages = list(task.prompt(sample))
+    extra = [kit.prompt] if mode is ToolMode.TEXT else []
+    if task.tool_hint and kit.tools:
+        extra.append(fill(task.tool_hint, sample.data))
+    return _with_system(messages, extra)
+
+
+def _with_system(messages: list[Message], extra: Sequence[str]) -> list[Message]:
+    if not extra:
+        return messages
+    text = "\n\n".join(extra)
+    if messages and messages[0].role == "system":
+        first = messages[0]
+        return [replace(first, content=(*first.parts, f"\n\n{text}")), *messages[1:]]
+    return [Message("system", text), *messages]

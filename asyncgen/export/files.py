@@ -1,0 +1,77 @@
+"""How an export's files come into being: whole or not at all.
+
+Knows temporary names, renames and what may be overwritten. Knows nothing of traces or formats.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from asyncgen.core.errors import InputError
+
+TEMPORARY = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What an export wrote."""
+
+    traces: int
+    files: int
+    leftover: int = 0
+    """Files of an earlier export that stand beside the new ones, untouched."""
+
+
+@contextmanager
+def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file that stands under its name only when the block has ended well; an older one is replaced.
+
+    `durable`: on disk before it gets its name. Raises OSError; then nothing is left behind.
+    """
+    partial = path.with_name(f".{path.name}{TEMPORARY}")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:  # also an interrupt: no partial file stays
+        partial.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def prepare_folder(folder: Path, ours: re.Pattern[str]) -> int:
+    """Make the folder, or check that it holds only files named as `ours`; the number of those.
+
+    Partial files of an export that was killed are removed. Raises InputError for anything else in it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: give -o a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = 0
+    for path in folder.iterdir():
+        if ours.fullmatch(path.name):
+            found += 1
+        elif ours.fullmatch(path.name.removeprefix(".").removesuffix(TEMPORARY)):
+            path.unlink()
+        else:
+            raise InputError(f"{folder} has {path.name!r}, which is no file of this export: give -o another folder")
+    return found

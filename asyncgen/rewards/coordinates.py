@@ -1,0 +1,185 @@
+"""A pair of coordinates in a model's text.
+
+Knows where models put an answer and how they write latitude and longitude: LaTeX, degree signs, hemispheres, labels,
+degrees-minutes-seconds, full-width marks. Knows nothing of the truth or of scores. The text is hostile: every
+expression here is bounded or possessive, so that reading takes time linear in its length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from asyncgen.rewards.text import answer_tag, last_boxed
+
+TAIL = 200
+"""Without a box or an answer tag, only so many characters at the end of a text count."""
+
+Pair = tuple[float, float]
+"""Latitude and longitude in degrees."""
+
+
+def _hemisphere(letter: str, word: str, chinese: str) -> str:
+    """A letter counts in capitals and alone, or right after a number (`40.7N`, but not the exponent of `1E2`)."""
+    alone = rf"(?<![A-Za-z0-9]){letter}(?![A-Za-z])|(?<=[0-9]){letter}(?![A-Za-z0-9+-])"
+    return rf"(?i:(?<![a-z]){word}(?![a-z]))|{chinese}|{alone}"
+
+
+_REWRITES = tuple(
+    (re.compile(pattern), by)
+    for pattern, by in (
+        (r"[{}$]", " "),
+        (r"\\(?=[\"'])", ""),
+        (r"\\(?:text|math)(?:rm|bf|it|sf|tt|normal)?(?![a-z])|\\operatorname(?![a-z])", " "),
+        (r"(?:\^ *)?\\(?:circ|(?:text)?degree)(?![a-z])|[º˚∘度]|(?i:(?<![a-z])deg(?:ree)?s?(?![a-z]))", "°"),
+        (r"(?:\^ *)?\\prime(?![a-z])|[′’‘分]", "'"),
+        (r"[″”“秒]|' ?'", '"'),
+        (r"\\[a-zA-Z]+|\\[^a-zA-Z]|[~^()\[\]（）【】*`\s]", " "),
+        (r"[−–‒﹣－](?= ?[0-9.])", "-"),
+        (r"[，、；;]", ","),
+        (r"[：＝=≈]", ":"),
+        (r"(?i:(?<![a-z])lat(?:itude)?(?![a-z])\.?)|纬度", " lat "),
+        (r"(?i:(?<![a-z])(?:lon|long|lng|longitude)(?![a-z])\.?)|经度", " lon "),
+        (_hemisphere("N", "north", "北纬"), " N "),
+        (_hemisphere("S", "south", "南纬"), " S "),
+        (_hemisphere("E", "east", "东经"), " E "),
+        (_hemisphere("W", "west", "西经"), " W "),
+        (r" {2,}", " "),
+    )
+)
+
+# One number and the marks beside it. A mark before it leaves what follows to the next number: `N 40.7 W 74`. A minus
+# with a blank after it is a sign only where no number stands before it: `40.7 - 74.0` may be a range, and is no pair.
+_ANGLE = re.compile(
+    r"""
+    (?:(?P<label>lat|lon)(?![A-Za-z])[^0-9\n,.+-]{0,24}?)?
+    (?:(?<![A-Za-z])(?P<before>[NSEW])\ ?)?
+    (?<![A-Za-z0-9_.+-])(?<![+-]\ )
+    (?P<number>(?:[-+]|(?<![0-9°NSEW'"]\ )[-+]\ )?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++))(?![A-Za-z]|\.[0-9])
+    (?:\ ?(?P<sign>°))?
+    (?(sign)(?:\ ?(?P<minutes>[0-9]++(?:\.[0-9]++)?+)\ ?'(?:\ ?(?P<seconds>[0-9]++(?:\.[0-9]++)?+)\ ?")?)?)
+    (?(before)|(?:\ ?(?P<after>[NSEW])(?![A-Za-z]))?)
+    (?(label)|(?:\ (?P<trailing>lat|lon)(?![A-Za-z]))?)
+    """,
+    re.VERBOSE,
+)
+_GAP = re.compile(r"""[ ,/|"']*(?:and|和)?[ ,/|:"']*""")
+_LON_LAT_HEADING = re.compile(r"lon(?![A-Za-z])[^0-9]{0,24}\blat(?![A-Za-z])")
+
+_LAT, _LON = "lat", "lon"
+_AXIS = {"N": _LAT, "S": _LAT, "E": _LON, "W": _LON}
+
+
+@dataclass(frozen=True, slots=True)
+class _Angle:
+    """One number of a text, with its marks."""
+
+    degrees: float
+    hemisphere: str
+    """`N`, `S`, `E`, `W` or empty."""
+    label: str
+    """`lat`, `lon` or empty."""
+    decimal: bool
+    """Written with a decimal point."""
+    start: int
+    number_start: int
+    end: int
+
+    @property
+    def axis(self) -> str:
+        return _AXIS.get(self.hemisphere, self.label)
+
+
+def parse_coordinates(text: str, *, lenient: bool) -> Pair | None:
+    """Latitude and longitude from a visible text; None if there are none, or none on the globe.
+
+    The first of these that holds a pair of numbers counts: the box in the last answer tag, the last box, the last
+    answer tag, and in the last 200 characters the last pair with labels or hemispheres. `lenient` adds the last two
+    numbers with a decimal point there. A pair out of range ends the search: the model has answered, and wrongly.
+    """
+    tag = answer_tag(text)
+    for place in (tag and last_boxed(tag), last_boxed(text), tag):
+        if place and (pair := first_pair(place)):
+            return on_globe(pair)
+    angles = list(_angles(tail := _plain(_tail(text))))
+    pairs = list(pairwise(angles))[::-1]
+    for one, two in pairs:
+        if one.axis and two.axis and one.axis != two.axis:
+            return on_globe(_ordered(one, two, tail))
+    for one, two in pairs if lenient else ():
+        if one.decimal and two.decimal and (found := on_globe(_ordered(one, two, tail))):
+            return found
+    return None
+
+
+def first_pair(text: str) -> Pair | None:
+    """The first pair of numbers of a text that is nothing but an answer; not checked for range, NaN if contradictory.
+
+    Two numbers are a pair if nothing but separators stands between them, or if both say which axis they are; so are the
+    only two of the text, if both have a decimal point.
+    """
+    plain = _plain(text)
+    angles = list(_angles(plain))
+    only_two = len(angles) == 2 and all(angle.decimal for angle in angles)
+    for one, two in pairwise(angles):
+        marked = one.axis and two.axis
+        if marked or only_two or _GAP.fullmatch(plain, one.end, two.start):
+            return _ordered(one, two, plain)
+    return None
+
+
+def _plain(text: str) -> str:
+    """LaTeX, brackets and the many ways to write a mark, reduced to one spelling; runs of blanks become one."""
+    for pattern, by in _REWRITES:
+        text = pattern.sub(by, text)
+    return text
+
+
+def _tail(text: str) -> str:
+    """The last characters, without the rest of a number that the cut goes through."""
+    cut = len(text) - TAIL
+    if cut > 0:
+        tail = text[cut:]
+        return tail.lstrip("0123456789.") if text[cut - 1] in "+-−–.0123456789" else tail
+    return text
+
+
+def _angles(plain: str) -> Iterator[_Angle]:
+    for match in _ANGLE.finditer(plain):
+        number = match["number"].replace(" ", "")
+        size = abs(float(number))
+        if match["minutes"]:
+            minutes, seconds = float(match["minutes"]), float(match["seconds"] or 0)
+            size = size + minutes / 60 + seconds / 3600 if minutes < 60 and seconds < 60 else float("nan")
+        hemisphere = match["before"] or match["after"] or ""
+        negative = number.startswith("-") or hemisphere in {"S", "W"}
+        yield _Angle(
+            degrees=-size if negative else size,
+            hemisphere=hemisphere,
+            label=match["label"] or match["trailing"] or "",
+            decimal="." in number,
+            start=match.start(),
+            number_start=match.start("number"),
+            end=match.end(),
+        )
+
+
+def _ordered(one: _Angle, two: _Angle, plain: str) -> Pair:
+    """As latitude and longitude. Latitude comes first unless the marks say otherwise; NaN where they contradict."""
+    labelled = bool(one.label and two.label)  # a lone label stands in a heading: `lat, lon: 48.86, 2.29`
+    first, second = (angle.axis if labelled else _AXIS.get(angle.hemisphere, "") for angle in (one, two))
+    if first and first == second:
+        return float("nan"), float("nan")
+    if first or second:
+        swapped = first == _LON or second == _LAT
+    else:
+        swapped = _LON_LAT_HEADING.search(plain, 0, one.number_start) is not None
+    return (two.degrees, one.degrees) if swapped else (one.degrees, two.degrees)
+
+
+def on_globe(pair: Pair) -> Pair | None:
+    """The pair if it is a place; NaN is none."""
+    lat, lon = pair
+    return (lat + 0.0, lon + 0.0) if abs(lat) <= 90 and abs(lon) <= 180 else None  # + 0.0: no negative zero

@@ -1,0 +1,241 @@
+"""Everything before the first request, in the promised order: task, LOCK, dataset, config diff, `GET /v1/models`.
+
+Knows what must be true before a run may start; what fails here leaves no new directory behind.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asyncgen.config.schema import Job, parse_partition
+from asyncgen.core.clock import Clock
+from asyncgen.core.errors import ConfigChanged, InputError
+from asyncgen.core.task import Task
+from asyncgen.endpoint.transport import Transport
+from asyncgen.engine.kit import Kit, make_kit
+from asyncgen.engine.requests import Server
+from asyncgen.run.plan import Plan
+from asyncgen.run.servers import resolve_models, targets_of
+from asyncgen.run.shape import shape_of
+from asyncgen.run.tasks import check_columns
+from asyncgen.store.card import write_card
+from asyncgen.store.files import DISK
+from asyncgen.store.layout import RUN_FILE, parse_part, part_name
+from asyncgen.store.run_file import config_diff, digest, read_run, redact, write_run
+from asyncgen.store.store import Store
+
+if TYPE_CHECKING:
+    from asyncgen.source.base import Selected, Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The flags of `run` that are no knobs."""
+
+    accept_config_change: bool = False
+    retry_failed: str = ""
+    """`""`: none, `all`, or reasons with commas between."""
+
+    def retry(self, reason: str) -> bool:
+        """Whether an episode that failed for this reason is tried again."""
+        return self.retry_failed == "all" or reason in self.retry_failed.split(",")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that may start."""
+
+    job: Job
+    task: Task
+    kit: Kit
+    directory: Path
+    store: Store
+    source: Source
+    plan: Plan
+    counts: tuple[int, int, int]
+    """(done, failed, left) before the first request."""
+    servers: Sequence[Server]
+    config_id: str
+    notes: Sequence[str]
+    """Lines for the user: order, dropped rows, recovered shards."""
+
+
+def output_directory(job: Job) -> Path:
+    """The run directory: with a partition, a folder of its own in the output directory. Raises InputError."""
+    out = Path(job.store.output_dir or f"runs/{job.name}")
+    partition = parse_partition(job.schedule.partition)
+    parts = {one for path in _children(out) if (one := parse_part(path.name))}
+    if partition is None:
+        if parts:
+            total = max(parts)[1]
+            raise InputError(f"{out} holds partitions of {total}; give --partition k/{total} or another --output-dir")
+        return out
+    if (out / RUN_FILE).exists() or any(_children(out / "traces")):
+        raise InputError(f"{out} is a run directory with traces of its own; give another --output-dir for partitions")
+    other = {total for _, total in parts} - {partition[1]}
+    if other:
+        total = min(other)
+        raise InputError(f"{out} holds partitions of {total}; give --partition k/{total} or another --output-dir")
+    return out / part_name(*partition)
+
+
+def _children(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+async def prepare(
+    job: Job, task: Task, options: Options, *, transport: Transport, environ: Mapping[str, str], clock: Clock
+) -> Prepared:
+    """Check all there is to check. Raises InputError, AccountError, DataError, TemporaryError."""
+    directory = output_directory(job)
+    store = Store.open(
+        directory,
+        argv=redact(sys.argv),
+        clock=clock,
+        durability=job.store.durability,
+        disk_wait=job.store.disk_wait,
+    )
+    try:
+        return await _prepare(job, task, options, store, transport=transport, environ=environ, clock=clock)
+    except BaseException:
+        await store.discard()
+        raise
+
+
+async def _prepare(
+    job: Job,
+    task: Task,
+    options: Options,
+    store: Store,
+    *,
+    transport: Transport,
+    environ: Mapping[str, str],
+    clock: Clock,
+) -> Prepared:
+    source, selected = _select(job, task)
+    kit = make_kit(task)
+    past = {} if store.created or not (store.directory / RUN_FILE).exists() else read_run(store.directory)
+    known = past.get("configs", {}).get(past.get("config_id"), {}) if _has_traces(store) else {}
+    known_model = str(known.get("model", ""))
+    asked = targets_of(job.endpoints, environ)
+    models = [one.spec.model or known_model for one in asked]
+    shape = shape_of(job, task, kit.schemas, models, source.fingerprint)
+    _refuse_changes(known, shape if all(models) else {**shape, "model": known_model}, options, store.directory)
+    plan = Plan(indexes=selected.indexes, rollouts=job.episode.rollouts, store=store, retry=options.retry)
+    counts = plan.counts()
+    if counts[2]:
+        models = await resolve_models(asked, transport, known=known_model, new=not _has_traces(store))
+        shape = {**shape, "model": shape_of(job, task, (), models, "")["model"]}
+        _refuse_changes(known, shape, options, store.directory)
+    config_id = digest(shape)
+    _write_run(job, task, store, source, plan.total, shape, past, clock)
+    if known and known != _plain(shape):
+        store.events.write("config_change", config_id=config_id, changes=config_diff(known, shape))
+    specs = [replace(one.spec, model=model) for one, model in zip(asked, models, strict=True)]
+    return Prepared(
+        job=replace(job, endpoints=tuple(specs)),
+        task=task,
+        kit=kit,
+        directory=store.directory,
+        store=store,
+        source=source,
+        plan=plan,
+        counts=counts,
+        servers=[Server(target=one.target, model=model) for one, model in zip(asked, models, strict=True)],
+        config_id=config_id,
+        notes=_notes(store, selected),
+    )
+
+
+def _select(job: Job, task: Task) -> tuple[Source, Selected]:
+    from asyncgen.source.base import Selection
+    from asyncgen.source.opening import open_source
+
+    dataset = job.dataset
+    source = open_source(dataset.path, split=dataset.split, image=task.image, image_root=dataset.image_root)
+    check_columns(task, source.columns, source.image_columns, source.path)
+    selection = Selection(
+        where=dataset.where or None,
+        order=dataset.order,
+        order_by=dataset.order_by or None,
+        difficulty=task.difficulty,
+        num_samples=dataset.num_samples,
+        partition=parse_partition(job.schedule.partition),
+    )
+    return source, source.select(selection)
+
+
+def _has_traces(store: Store) -> bool:
+    return len(store.done) + len(store.failed) > 0
+
+
+def _plain(shape: Mapping[str, Any]) -> Any:
+    """As it comes back from `run.json`."""
+    import orjson
+
+    return orjson.loads(orjson.dumps(shape))
+
+
+def _refuse_changes(known: Mapping[str, Any], shape: Mapping[str, Any], options: Options, directory: Path) -> None:
+    changes = config_diff(known, shape) if known else []
+    if changes and not options.accept_config_change:
+        lines = "\n  ".join(changes)
+        raise ConfigChanged(
+            f"the configuration has changed since the traces in {directory} were made:\n  {lines}\n"
+            "give another --output-dir, or --accept-config-change (traces keep their own config_id)"
+        )
+
+
+def _write_run(
+    job: Job,
+    task: Task,
+    store: Store,
+    source: Source,
+    total: int,
+    shape: dict[str, Any],
+    past: Mapping[str, Any],
+    clock: Clock,
+) -> None:
+    from importlib.metadata import version
+
+    config_id = digest(shape)
+    run = {
+        "name": job.name,
+        "task": job.task,
+        "argv": sys.argv,
+        "config": asdict(job),
+        "config_id": config_id,
+        "configs": {**past.get("configs", {}), config_id: shape},
+        "total": total,
+        "dataset": {"path": source.path, "fingerprint": source.fingerprint, "rows": source.rows},
+        "scores": {key: type(value).__name__ for key, value in task.scores.items()},
+        "versions": {name: version(name) for name in ("aiohttp", "numpy", "orjson", "pillow", "pyarrow")}
+        | {"python": sys.version.split()[0]},
+    }
+    if "started" in past:
+        run["started"] = past["started"]
+    write_run(store.directory, run, files=DISK, clock=clock)
+    types = {key: _score_type(value) for key, value in task.scores.items()}
+    headline = {name: types[key] for name, key in task.headline.items() if key in types}
+    write_card(store.directory, name=job.name, score_types=types, headline_types=headline, files=DISK)
+
+
+def _score_type(failure: float | bool | str) -> type:  # a score
+    return float if isinstance(failure, int) and not isinstance(failure, bool) else type(failure)
+
+
+def _notes(store: Store, selected: Selected) -> list[str]:
+    notes = [selected.note] if selected.note else []
+    if selected.filtered:
+        notes.append(f"{selected.filtered} rows left out by dataset.where")
+    if store.recovered:
+        kept = sum(one.lines for one in store.recovered)
+        torn = sum(one.torn > 0 for one in store.recovered)
+        notes.append(
+            f"recovered {kept} lines of an interrupted start" + (f", {torn} torn ends in quarantine/" if torn else "")
+        )
+    return notes

@@ -1,0 +1,156 @@
+"""What a run directory says of itself: traces from wherever they are, and the counts of `status`.
+
+Knows run directories, their partitions, and folders of trace_*.json. Never locks, never writes.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from asyncgen.core.errors import InputError
+from asyncgen.core.types import Json
+from asyncgen.export.trace_folder import read_trace_json
+from asyncgen.store.events import read_events
+from asyncgen.store.index import DoneIndex
+from asyncgen.store.line import line_key, line_reason
+from asyncgen.store.lock import read_holder
+from asyncgen.store.read import find_trace, iter_lines, iter_traces, run_directories
+from asyncgen.store.run_file import read_run
+
+
+def traces_of(paths: Sequence[Path]) -> Iterator[dict[str, Json]]:
+    """The traces of run directories and of folders of trace_*.json. Raises InputError, DataError."""
+    return chain.from_iterable([_traces(path) for path in paths])
+
+
+def _traces(path: Path) -> Iterator[dict[str, Json]]:
+    return read_trace_json(path) if is_trace_folder(path) else iter_traces(path)
+
+
+def failures_of(paths: Sequence[Path]) -> Iterator[dict[str, Json]]:
+    """The failed episodes that have no trace."""
+    return chain.from_iterable([iter_traces(path, "failed") for path in paths if not is_trace_folder(path)])
+
+
+def is_trace_folder(path: Path) -> bool:
+    """A folder of trace_*.json and no run directory. Raises InputError where there is nothing."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give a run directory or a folder of trace_*.json")
+    return path.is_dir() and any(path.glob("trace_*.json"))
+
+
+def one_trace(path: Path, which: str, rollout: int) -> dict[str, Json]:
+    """By id or row number. Raises InputError."""
+    if is_trace_folder(path):
+        for trace in read_trace_json(path):
+            same_row = which.isdecimal() and (trace["sample_index"], trace["rollout"]) == (int(which), rollout)
+            if same_row or trace["id"] == which:
+                return trace
+        raise InputError(f"{path} has no trace {which}")
+    found = find_trace(path, which, rollout)
+    if found is None:
+        raise InputError(f"{path} has no trace {which}" + ("" if "/" in which else f" of rollout {rollout}"))
+    return found
+
+
+def status_of(path: Path) -> dict[str, Json]:
+    """Counts, rate and holder of a run, its partitions added up. Raises InputError."""
+    parts = [_status(directory) for directory in run_directories(path)]
+    reasons = sum((Counter(part["failed_reasons"]) for part in parts), Counter[str]())
+    running = [part for part in parts if part["holder"]]
+    rate = (
+        sum(part["rate_per_minute"] for part in running) if running else sum(part["rate_per_minute"] for part in parts)
+    )
+    left = sum(part["left"] for part in parts)
+    return {
+        "name": parts[0]["name"],
+        "directory": str(path),
+        "state": _joint_state([part["state"] for part in parts]),
+        "holder": running[0]["holder"] if running else None,
+        "config_id": parts[0]["config_id"],
+        **{key: sum(part[key] for part in parts) for key in ("total", "done", "failed")},
+        "left": left,
+        "failed_reasons": dict(reasons.most_common()),
+        "rate_per_minute": rate,
+        "seconds_left": left / rate * 60 if left and rate > 0 and running else None,
+        "partitions": len(parts) if parts[0]["directory"] != str(path) else 0,
+    }
+
+
+def _joint_state(states: Sequence[str]) -> str:
+    return next((state for state in ("running", "interrupted") if state in states), states[0])
+
+
+def _status(directory: Path) -> dict[str, Any]:
+    run = read_run(directory)
+    done = DoneIndex()
+    for line in iter_lines(directory):
+        done.add(*line_key(line))
+    failed: dict[tuple[int, int], str] = {}
+    for line in iter_lines(directory, "failed"):
+        if (key := line_key(line)) not in done:
+            failed[key] = line_reason(line)
+    holder = _live_holder(directory)
+    total = int(run.get("total", 0))
+    finished = len(done) + len(failed)
+    left = max(0, total - finished)
+    return {
+        "name": run["name"],
+        "directory": str(directory),
+        "state": "running" if holder else "complete" if not left else "interrupted",
+        "holder": holder,
+        "config_id": run["config_id"],
+        "total": total,
+        "done": len(done),
+        "failed": len(failed),
+        "left": left,
+        "failed_reasons": dict(Counter(failed.values())),
+        "rate_per_minute": _rate(directory, finished, live=holder is not None),
+    }
+
+
+def _live_holder(directory: Path) -> dict[str, Json] | None:
+    """Who holds the lock, if that process is alive. On another host nobody can tell: it is taken for alive."""
+    holder = read_holder(directory)
+    if holder is None:
+        return None
+    if holder.host == socket.gethostname():
+        try:
+            os.kill(holder.pid, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            pass
+    last = {
+        event["event"]: event["time"] for event in read_events(directory) if event.get("event") in {"start", "stop"}
+    }
+    if last.get("stop", "") > last.get("start", ""):
+        return None
+    return {**asdict(holder), "argv": list(holder.argv)}
+
+
+def _rate(directory: Path, finished: int, *, live: bool) -> float:
+    """Episodes a minute of the latest start."""
+    start: dict[str, Any] = {}
+    stop: dict[str, Any] = {}
+    for event in read_events(directory):
+        if event.get("event") == "start":
+            start, stop = event, {}
+        elif event.get("event") == "stop":
+            stop = event
+    if not start:
+        return 0.0
+    end = datetime.fromisoformat(stop["time"]) if stop else datetime.now(UTC) if live else None
+    if end is None:
+        return 0.0
+    seconds = (end - datetime.fromisoformat(start["time"])).total_seconds()
+    new = finished - start.get("done", 0) - start.get("failed", 0)
+    return max(0.0, 60 * new / seconds) if seconds > 0 else 0.0

@@ -1,0 +1,80 @@
+"""The servers of a job: who they are, and which model they are asked for.
+
+Knows `GET /v1/models` and what its answers mean before the first request. Sends nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from asyncgen.config.load import nearest
+from asyncgen.config.schema import EndpointSpec
+from asyncgen.core.errors import AccountError, InputError
+from asyncgen.endpoint.faults import Fault, FaultKind
+from asyncgen.endpoint.transport import ModelInfo, Target, Transport
+from asyncgen.store.run_file import redact
+
+MODELS_TIMEOUT = 10.0
+"""Seconds for the list of models."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """An endpoint of the job before its model is known."""
+
+    spec: EndpointSpec
+    target: Target
+
+
+def targets_of(endpoints: Sequence[EndpointSpec], environ: Mapping[str, str]) -> list[Asked]:
+    """Addresses with keys. A variable that is not set, or empty, means no key."""
+    return [
+        Asked(
+            spec=spec,
+            target=Target(spec.base_url, environ.get(spec.api_key_env) or None, name=str(redact(spec.base_url))),
+        )
+        for spec in endpoints
+    ]
+
+
+async def resolve_models(asked: Sequence[Asked], transport: Transport, *, known: str, new: bool) -> list[str]:
+    """The model to ask each endpoint for.
+
+    `known`: the model that the run directory already has traces of (`""`: none). `new`: there are no traces yet, so a
+    server that is not there is the user's mistake; a resume waits for it. Raises InputError, AccountError.
+    """
+    return [await _resolve(one, transport, known=known, new=new) for one in asked]
+
+
+async def _resolve(one: Asked, transport: Transport, *, known: str, new: bool) -> str:
+    outcome = await transport.models(one.target, timeout=MODELS_TIMEOUT)
+    wanted = one.spec.model or ""
+    if not isinstance(outcome, Fault):
+        return _choose(one, wanted, outcome)
+    if outcome.kind is FaultKind.AUTH:
+        raise AccountError(f"{one.target.name} refuses the key in {one.spec.api_key_env}: {outcome.text}")
+    if outcome.kind is FaultKind.QUOTA:
+        raise AccountError(f"{one.target.name}: {outcome.text}")
+    if outcome.kind is FaultKind.CONFIG:
+        raise InputError(f"{one.target.name}: {outcome.text}")
+    if outcome.status in {404, 405}:
+        if not (wanted or known):
+            raise InputError(f"{one.target.name} has no list of models ({outcome.text}); name the model with --model")
+        return wanted or known
+    if new or not (wanted or known):
+        raise InputError(
+            f"no server answers at {one.target.name}: {outcome.text}; start it, or give another --base-url"
+        )
+    return wanted or known
+
+
+def _choose(one: Asked, wanted: str, listed: Sequence[ModelInfo]) -> str:
+    names = [model.id for model in listed]
+    if wanted:
+        if wanted not in names:
+            raise InputError(f"{one.target.name} does not serve the model {wanted!r}{nearest(wanted, names)}")
+        return wanted
+    if len(names) != 1:
+        raise InputError(f"{one.target.name} lists {len(names)} models ({', '.join(names)}); name one with --model")
+    return names[0]

@@ -1,0 +1,122 @@
+"""From a task's name and options to a task.
+
+Knows built-in names, `module:Class` and `file.py:Class`, and what a dataset must have for a task.
+Does not know what the task does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from asyncgen.config.load import convert, nearest
+from asyncgen.core.errors import InputError
+from asyncgen.core.task import IMAGE_MARKER, Task, template_columns
+from asyncgen.tasks import BUILT_IN
+
+TEMPLATES = ("system", "user", "tool_hint", "final_user")
+"""Options that may be the path of a text file."""
+
+
+def load_task_class(spec: str, folder: Path) -> type[Task]:
+    """The class behind a built-in name, `module:Class` or `file.py:Class` (relative to `folder`, the job file's).
+
+    Raises InputError.
+    """
+    target = BUILT_IN.get(spec, spec)
+    home, colon, name = target.rpartition(":")
+    if not colon:
+        raise InputError(
+            f"task {spec!r} is neither a built-in task nor module:Class nor file.py:Class{nearest(spec, BUILT_IN)}"
+        )
+    module = _load_file(home, folder) if home.endswith(".py") else _load_module(home, spec)
+    found = getattr(module, name, None)
+    if not isinstance(found, type) or not issubclass(found, Task):
+        classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Task)]
+        raise InputError(f"task {spec!r}: there is no Task class {name!r} in {home}{nearest(name, classes)}")
+    if not is_dataclass(found) or "__dataclass_params__" not in vars(found):
+        raise InputError(f"task {spec!r}: decorate class {name} with @dataclass(frozen=True)")
+    return found
+
+
+def _load_file(home: str, folder: Path) -> ModuleType:
+    path = next((place for place in (folder / home, Path(home)) if place.is_file()), None)
+    if path is None:
+        raise InputError(f"the task file {home!r} does not exist, neither in {folder} nor in the working directory")
+    name = f"asyncgen_task_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"the task file {str(path)!r} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and type hints look their module up here
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"the task file {path}: {_line(error, path)}") from error
+    return module
+
+
+def _load_module(home: str, spec: str) -> ModuleType:
+    try:
+        return importlib.import_module(home)
+    except ModuleNotFoundError as error:
+        raise InputError(f"task {spec!r}: there is no module {error.name!r}; for a file write file.py:Class") from error
+
+
+def _line(error: Exception, path: Path) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+    return f"line {line}: {type(error).__name__}: {error}" if line else f"{type(error).__name__}: {error}"
+
+
+def make_task(task_class: type[Task], options: Mapping[str, Any], folder: Path, where: str) -> Task:
+    """The task with its options checked; templates that are paths are read. Raises InputError."""
+    known = [one.name for one in fields(task_class) if one.init]
+    for key in options:
+        if key not in known:
+            raise InputError(f"{where}: {task_class.__name__} has no option {key!r}{nearest(key, known)}")
+    texts = {key: _text(value, folder) if key in TEMPLATES else value for key, value in options.items()}
+    task = convert(texts, task_class, f"{where}: task_options")
+    names = [tool.name for tool in task.tools]
+    if len(set(names)) != len(names):
+        raise InputError(f"{task_class.__name__}: two tools have the same name ({', '.join(names)})")
+    return task
+
+
+def _text(value: Any, folder: Path) -> Any:
+    """The file's text where a template is the path of one."""
+    if not isinstance(value, str) or not value or "\n" in value or len(value) > 1024:
+        return value
+    for path in (folder / value, Path(value)):
+        if path.is_file():
+            return path.read_text("utf-8").rstrip("\n")
+    return value
+
+
+def check_columns(task: Task, columns: Sequence[str], image_columns: Sequence[str], path: str) -> None:
+    """Raise InputError where the task needs what the dataset has not."""
+    data = [column for column in columns if column not in image_columns]
+    for name, why in _wanted(task):
+        if name not in data:
+            raise InputError(f"the dataset {path} has no column {name!r}, {why}{nearest(name, data)}")
+    if type(task).prompt is Task.prompt and IMAGE_MARKER in task.user and not image_columns:
+        raise InputError(
+            f"the prompt has an <image>, and the dataset {path} has no image column (columns: {', '.join(data)}); "
+            "name one with --task.image"
+        )
+
+
+def _wanted(task: Task) -> Iterator[tuple[str, str]]:
+    for name in task.columns:
+        yield name, f"which {type(task).__name__} needs"
+    templates = ["tool_hint"] if type(task).prompt is not Task.prompt else ["system", "user", "tool_hint"]
+    for template in templates:
+        for name in template_columns(getattr(task, template)):
+            yield name, f"which the {template} template names (write {{{{{name}}}}} for literal braces)"

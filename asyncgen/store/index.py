@@ -1,0 +1,91 @@
+"""What is done: a set of `(index, rollout)` that stays small at millions.
+
+Knows packed 64-bit keys: a sorted numpy array, and a small set of those that came since. Does not know files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from asyncgen.store.scan import pack
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Keys: TypeAlias = NDArray[np.uint64]
+
+_FRESH = 1 << 14
+"""Keys in the set before they move to the array: 8 bytes each there, ten times that here."""
+_CHUNK = 8192
+
+
+class DoneIndex:
+    """A set of `(index, rollout)`."""
+
+    def __init__(self, keys: Iterable[Any] = ()) -> None:
+        """`keys`: arrays (or buffers) of packed keys, in any order, doubles allowed."""
+        import numpy as np
+
+        arrays = [np.asarray(part, dtype=np.uint64) for part in keys]
+        self._np = np
+        self._keys: Keys = np.unique(np.concatenate(arrays)) if arrays else np.empty(0, np.uint64)
+        self._fresh: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._fresh)
+
+    def __contains__(self, key: tuple[int, int]) -> bool:
+        packed = pack(*key)
+        return packed in self._fresh or self._position(packed) is not None
+
+    def _position(self, packed: int) -> int | None:
+        # as numpy's own type: an int would have the whole array compared as floats
+        at = int(self._keys.searchsorted(self._np.uint64(packed)))
+        return at if at < len(self._keys) and int(self._keys[at]) == packed else None
+
+    def add(self, index: int, rollout: int) -> bool:
+        """Whether it is new."""
+        if (index, rollout) in self:
+            return False
+        self._fresh.add(pack(index, rollout))
+        if len(self._fresh) >= _FRESH:
+            fresh = self._np.array(sorted(self._fresh), dtype=self._np.uint64)
+            self._keys = self._np.insert(self._keys, self._keys.searchsorted(fresh), fresh)
+            self._fresh.clear()
+        return True
+
+    def discard(self, index: int, rollout: int) -> bool:
+        """Take it out; whether it was there."""
+        packed = pack(index, rollout)
+        if packed in self._fresh:
+            self._fresh.remove(packed)
+            return True
+        at = self._position(packed)
+        if at is None:
+            return False
+        self._keys = self._np.delete(self._keys, at)
+        return True
+
+    def missing(self, indexes: NDArray[Any], rollouts: int) -> Iterator[tuple[int, int]]:
+        """`(index, rollout)` for rollout < `rollouts` that are not in the set, sample by sample in the given order.
+
+        Lazy: a sample is looked up when its turn comes, so what is added meanwhile is not given out.
+        """
+        np = self._np
+        steps = np.arange(rollouts, dtype=np.uint64)
+        for start in range(0, len(indexes), _CHUNK):
+            chunk = np.asarray(indexes[start : start + _CHUNK], dtype=np.uint64)
+            wanted = ((chunk << np.uint64(16))[:, None] | steps).ravel()
+            for packed in wanted[~self._in_array(wanted)].tolist():
+                key = (packed >> 16, packed & 0xFFFF)
+                if key not in self:
+                    yield key
+
+    def _in_array(self, wanted: Keys) -> NDArray[Any]:
+        """Booleans, one a key."""
+        if not len(self._keys):
+            return self._np.zeros(len(wanted), dtype=bool)
+        at = self._np.minimum(self._keys.searchsorted(wanted), len(self._keys) - 1)
+        return self._np.equal(self._keys[at], wanted)

@@ -1,0 +1,122 @@
+"""Reading a run directory: live, dead or empty, never locked, never changed.
+
+Knows shards, partitions and which of two lines with one id counts. Does not know what a trace is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from asyncgen.core.errors import InputError
+from asyncgen.store.index import DoneIndex
+from asyncgen.store.layout import OPEN, RUN_FILE, Kind, open_shards, parse_part, sealed_path, sealed_shards
+from asyncgen.store.line import id_key, line_key, parse_line
+from asyncgen.store.scan import keyed_lines, pack, whole_lines
+
+
+def run_directories(path: Path) -> list[Path]:
+    """The run directory itself, or the `part-kkk-of-KKK` in it. Raises InputError if it is neither."""
+    if (path / RUN_FILE).is_file():
+        return [path]
+    parts = [
+        child
+        for child in (sorted(path.iterdir()) if path.is_dir() else [])
+        if parse_part(child.name) and (child / RUN_FILE).is_file()
+    ]
+    if not parts:
+        raise InputError(f"{path} is not a run directory (no {RUN_FILE})")
+    return parts
+
+
+def shards(directory: Path, kind: Kind = "traces", *, live: bool = True) -> list[Path]:
+    """The shards by age; with `live` also the `.part` files.
+
+    A `.part` may be sealed at any moment, so it is listed first, and left out if it has its final name by now.
+    """
+    parts = open_shards(directory, kind) if live else []
+    sealed = sealed_shards(directory, kind)
+    known = set(sealed)
+    return sorted([*sealed, *(part for part in parts if sealed_path(part) not in known)])
+
+
+def iter_lines(directory: Path, kind: Kind = "traces", *, live: bool = True) -> Iterator[bytes]:
+    """Lines with their LF, oldest first; of a `.part` up to its last whole one.
+
+    Raises DataError at a bad sealed line.
+    """
+    for path in shards(directory, kind, live=live):
+        yield from _shard_lines(path)
+
+
+def _shard_lines(path: Path) -> Iterator[bytes]:
+    if path.name.endswith(OPEN):
+        try:
+            yield from whole_lines(path)
+        except FileNotFoundError:  # sealed since it was listed; or deleted, being empty
+            if not sealed_path(path).exists():
+                return
+        else:
+            return
+        path = sealed_path(path)
+    for _, line in keyed_lines(path):
+        yield line
+
+
+def iter_traces(path: Path, kind: Kind = "traces", *, live: bool = True) -> Iterator[dict[str, Any]]:
+    """The traces of a run or of all its partitions, each `(index, rollout)` once: the first line counts.
+
+    With `kind="failed"`: the failures without a trace since, of several the last. Raises InputError, DataError.
+    """
+    directories = run_directories(path)
+    lines = _done_lines(directories, live=live) if kind == "traces" else _failed_lines(directories, live=live)
+    return map(parse_line, lines)
+
+
+def _done_lines(directories: list[Path], *, live: bool) -> Iterator[bytes]:
+    seen = DoneIndex()
+    for directory in directories:
+        for line in iter_lines(directory, live=live):
+            if seen.add(*line_key(line)):
+                yield line
+
+
+def _failed_lines(directories: list[Path], *, live: bool) -> Iterator[bytes]:
+    last: dict[int, int] = {}
+    for directory in directories:
+        for number, line in enumerate(iter_lines(directory, "failed", live=live)):
+            last[pack(*line_key(line))] = number
+    if not last:
+        return
+    done = DoneIndex()
+    for directory in directories:
+        for line in iter_lines(directory, live=live):
+            done.add(*line_key(line))
+    for directory in directories:
+        for number, line in enumerate(iter_lines(directory, "failed", live=live)):
+            key = line_key(line)
+            if last.get(pack(*key)) == number and key not in done:
+                yield line
+
+
+def find_trace(path: Path, id_or_index: str | int, rollout: int = 0) -> dict[str, Any] | None:
+    """The trace of an id `<job>/<index>/<rollout>`, or of a row number and rollout; else its failure; else None.
+
+    Raises InputError for an id of another form.
+    """
+    text = str(id_or_index)
+    try:
+        key = id_key(text) if "/" in text else (int(text), rollout)
+    except ValueError:
+        raise InputError(f"{text!r} is no trace id; give JOB/INDEX/ROLLOUT or a row number") from None
+    directories = run_directories(path)
+    for directory in directories:
+        for line in iter_lines(directory):
+            if line_key(line) == key:
+                return parse_line(line)
+    found: bytes | None = None
+    for directory in directories:
+        for line in iter_lines(directory, "failed"):
+            found = line if line_key(line) == key else found
+    return parse_line(found) if found else None

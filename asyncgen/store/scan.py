@@ -1,0 +1,84 @@
+"""Reading shards line by line: the keys of a sealed shard, its problems, and how far an open one is whole.
+
+Knows lines in files. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+from asyncgen.core.errors import DataError
+from asyncgen.store.line import check_line, has_mark, line_key, line_reason
+
+
+def pack(index: int, rollout: int) -> int:
+    """`(index, rollout)` as one 64-bit key; keys sort as the pairs do."""
+    return index << 16 | rollout
+
+
+def shard_keys(path: Path) -> array[int]:
+    """The packed keys of a sealed shard, in file order, from each line's first and last bytes.
+
+    Raises DataError with file:line for a line without an id or without the end of a committed line.
+    """
+    return array("Q", (pack(*key) for key, _ in keyed_lines(path)))
+
+
+def shard_reasons(path: Path) -> Iterator[tuple[int, str]]:
+    """(packed key, reason) of each line of a sealed shard of failures. Raises DataError as `shard_keys`."""
+    for key, line in keyed_lines(path):
+        yield pack(*key), line_reason(line)
+
+
+def keyed_lines(path: Path) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """((index, rollout), line) of a sealed shard. Raises DataError as `shard_keys`."""
+    with path.open("rb") as shard:
+        for number, line in enumerate(shard, 1):
+            try:
+                key = _marked_key(line)
+            except ValueError as error:
+                advice = "`asyncgen verify --salvage` keeps the good lines"
+                raise DataError(f"{path}:{number}: {error}; {advice}") from None
+            yield key, line
+
+
+def _marked_key(line: bytes) -> tuple[int, int]:
+    if not has_mark(line):
+        raise ValueError("the line does not end as a whole one does")
+    return line_key(line)
+
+
+def verify_shard(path: Path) -> Iterator[tuple[int, int, str]]:
+    """(line from 1, byte offset, problem) of every line of a sealed shard that is not whole: all checksums computed."""
+    offset = 0
+    with path.open("rb") as shard:
+        for number, line in enumerate(shard, 1):
+            problem = _problem(line)
+            if problem:
+                yield number, offset, problem
+            offset += len(line)
+
+
+def _problem(line: bytes) -> str:
+    if not line.endswith(b"\n"):
+        return "the line has no end"
+    if not has_mark(line):
+        return "the line has no checksum"
+    if not check_line(line):
+        return "the checksum is wrong"
+    try:
+        line_key(line)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines of an open shard up to the first that is torn, zeroed or altered."""
+    with path.open("rb") as part:
+        for line in part:
+            if _problem(line):
+                return
+            yield line

@@ -1,0 +1,211 @@
+"""The pictures of a run's episodes: made once, kept within a byte limit, made again when they are gone.
+
+Knows where a picture came from and how to make it again. Knows nothing of models, prompts or stores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from PIL import Image
+
+from asyncgen.core.errors import DataError, EpisodeError
+from asyncgen.core.types import ImageRef, Json, Picture
+from asyncgen.tools.cache import ByteCache
+from asyncgen.tools.edits import apply, plan, result_size
+from asyncgen.tools.pixels import Still, decode, encode_jpeg, fit, read, resized
+
+_PIXEL_BYTES = 4
+"""Of an RGB pixel in memory: Pillow pads it to a word."""
+
+
+class Gallery:
+    """All pictures of a run. Its methods block and may be called from several threads at once."""
+
+    def __init__(
+        self, *, max_pixels: int, max_image_pixels: int, cache_bytes: int = 256 << 20, quality: int = 90
+    ) -> None:
+        self.max_pixels = max_pixels
+        self.max_image_pixels = max_image_pixels
+        self.quality = quality
+        self.cache: ByteCache[Image.Image | Picture] = ByteCache(cache_bytes)
+
+    def picture(self, ref: ImageRef, number: int) -> Picture:
+        """A dataset image as picture `number` of an episode: the file as stored where that will do, else a JPEG.
+
+        Raises EpisodeError with `bad_image` or `image_too_large`.
+        """
+        data = ref.load()
+        key = _digest(data)
+        with self.cache.alone(key):
+            sent = self.cache.get(key)
+            if not isinstance(sent, Picture):
+                with _named(ref.column):
+                    still = read(data, max_image_pixels=self.max_image_pixels)
+                sent = self._sent(still, data, key)
+                self.cache.put(key, sent, len(sent.data))
+                self._keep(_key([sent], 0), still.image)
+        return replace(sent, image=number, column=ref.column, ref=ref)
+
+    def open(self, pictures: Sequence[Picture], number: int) -> Image.Image:
+        """Picture `number`, RGB and upright, before shrinking and before any JPEG. Shared: not to be changed.
+
+        `pictures` are all of its episode. Raises EpisodeError where the dataset's file cannot be read again.
+        """
+        picture = pictures[number]
+        key = _key(pictures, number)
+        kept = self.cache.get(key)
+        if isinstance(kept, Image.Image):
+            return kept
+        if picture.op:
+            arguments = json.loads(picture.arguments)
+            base = self.open(pictures, arguments["image"])
+            return self._made(key, lambda: apply(picture.op, base, arguments))
+        return self._made(key, lambda: self._decoded(picture))
+
+    def edit(self, pictures: Sequence[Picture], op: str, arguments: Mapping[str, Json]) -> Picture:
+        """`zoom` (`{"image": N, "box": [x1, y1, x2, y2]}`) or `rotate` (`{"image": N, "angle": degrees}`) picture N.
+
+        Box and angle are in picture N's full frame. The result is the episode's next picture; it is not added to
+        `pictures`. Raises ValueError for arguments that make no sense.
+        """
+        number = arguments.get("image")
+        if type(number) is not int or not 0 <= number < len(pictures):
+            raise ValueError(f"image is {number!r}; the episode has {len(pictures)} pictures, numbered from 0")
+        base = self.open(pictures, number)
+        planned = plan(op, base.size, arguments, max_pixels=self.max_pixels)
+        text = json.dumps(planned, separators=(",", ":"))
+        image = self._made((_key(pictures, number), op, text), lambda: apply(op, base, planned))
+        data = encode_jpeg(image, self.quality)
+        width, height = image.size
+        return Picture(
+            image=len(pictures),
+            source="tool",
+            op=op,
+            arguments=text,
+            width=width,
+            height=height,
+            full_width=width,
+            full_height=height,
+            sha256=_digest(data),
+            data=data,
+        )
+
+    def _sent(self, still: Still, data: bytes, digest: str) -> Picture:
+        full = still.image.size
+        size = fit(*full, self.max_pixels)
+        mime = still.mime
+        if not mime or size != full:
+            data = encode_jpeg(resized(still.image, size), self.quality)
+            digest, mime = _digest(data), "image/jpeg"
+        return Picture(
+            image=0,
+            source="sample",
+            width=size[0],
+            height=size[1],
+            full_width=full[0],
+            full_height=full[1],
+            sha256=digest,
+            data=data,
+            mime=mime,
+        )
+
+    def _decoded(self, picture: Picture) -> Image.Image:
+        """A sample's picture from its file; a tool's own picture, which has none, from what was sent."""
+        data = picture.ref.load() if picture.ref else picture.data
+        with _named(picture.column):
+            return decode(data, max_image_pixels=self.max_image_pixels)
+
+    def _made(self, key: Hashable, make: Callable[[], Image.Image]) -> Image.Image:
+        with self.cache.alone(key):
+            kept = self.cache.get(key)
+            if isinstance(kept, Image.Image):
+                return kept
+            image = make()
+            self._keep(key, image)
+            return image
+
+    def _keep(self, key: Hashable, image: Image.Image) -> None:
+        self.cache.put(key, image, image.width * image.height * _PIXEL_BYTES)
+
+
+def restore(
+    records: Sequence[Mapping[str, Json]], load: Callable[[str, int], bytes], *, max_image_pixels: int
+) -> list[Image.Image]:
+    """The pictures of a trace's `images`, pixel by pixel as the run had them before any JPEG encoding.
+
+    `load(column, n)` gives the stored file of the row's n-th image (from 0) in that column. Raises DataError.
+    """
+    if [record.get("image") for record in records] != list(range(len(records))):
+        raise DataError("the trace's pictures are not numbered in order, from 0")
+    bases: list[Image.Image] = []
+    pictures: list[Image.Image] = []
+    columns: Counter[str] = Counter()
+    for number, record in enumerate(records):
+        try:
+            if record["source"] == "sample":
+                column = record["column"]
+                base = decode(load(column, columns[column]), max_image_pixels=max_image_pixels)
+                columns[column] += 1
+                picture = _as_seen(base, record)
+            else:
+                picture = base = _redone(bases, record, max_image_pixels)
+        except (EpisodeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"picture {number} cannot be restored: {error}") from error
+        bases.append(base)
+        pictures.append(picture)
+    return pictures
+
+
+def _as_seen(base: Image.Image, record: Mapping[str, Json]) -> Image.Image:
+    size = (record["width"], record["height"])
+    if not (1 <= size[0] <= base.width and 1 <= size[1] <= base.height):
+        raise ValueError(
+            f"the trace has {size[0]}x{size[1]}, the dataset's file {base.width}x{base.height}: it is another"
+        )
+    return resized(base, size)
+
+
+def _redone(bases: Sequence[Image.Image], record: Mapping[str, Json], max_image_pixels: int) -> Image.Image:
+    """A tool's picture. Its size is known before a pixel is touched, so no stored number can ask for a huge one."""
+    arguments = json.loads(record["arguments"])
+    number = arguments["image"]
+    if type(number) is not int or not 0 <= number < len(bases):
+        raise ValueError(f"arguments name image {number!r}; it must be an earlier picture")
+    base = bases[number]
+    width, height = result_size(record["op"], base.size, arguments)
+    if (width, height) != (record["width"], record["height"]) or width * height > max_image_pixels:
+        raise ValueError(
+            f"{record['op']} gives {width}x{height}, the trace has {record['width']}x{record['height']}: another file"
+        )
+    return apply(record["op"], base, arguments)
+
+
+def _key(pictures: Sequence[Picture], number: int) -> Hashable:
+    """What a picture's pixels depend on: of a sample's, what was sent and its full size; of a tool's, how it was made.
+
+    A tool's own hash will not do: two crops that differ by less than JPEG keeps have the same.
+    """
+    picture = pictures[number]
+    if picture.op:
+        base = json.loads(picture.arguments)["image"]
+        return _key(pictures, base), picture.op, picture.arguments
+    return picture.sha256, picture.full_width, picture.full_height
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def _named(column: str) -> Iterator[None]:
+    """Put the column's name before what is wrong with its image."""
+    try:
+        yield
+    except EpisodeError as error:
+        raise EpisodeError(error.reason, f"image column {column!r}: {error.text}") from error

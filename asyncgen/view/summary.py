@@ -1,0 +1,44 @@
+"""The words at the end of a run, and those of `status`.
+
+Knows how counts are said. Reads nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from asyncgen.core.types import Json
+from asyncgen.view.live import duration
+
+
+def render_summary(summary: Mapping[str, Json]) -> str:
+    """What a start of `run` did."""
+    reasons = ", ".join(f"{reason} {count}" for reason, count in summary["failed_reasons"].items())
+    lines = [
+        f"{summary['done']:,} of {summary['total']:,} done, {summary['failed']:,} failed, {summary['left']:,} left"
+        + (f" ({reasons})" if reasons else ""),
+        (
+            f"this start: {summary['new_traces']:,} traces, {summary['new_failures']:,} failures, "
+            f"{summary['turns']:,} turns, {summary['tool_calls']:,} tool calls, {summary['prompt_tokens']:,} + "
+            f"{summary['completion_tokens']:,} tokens, {summary['retries']:,} retries, {duration(summary['seconds'])}"
+        ),
+        f"traces in {summary['directory']}",
+    ]
+    if summary["left"]:
+        lines.append("run the same command again to go on")
+    return "\n".join(lines)
+
+
+def render_status(status: Mapping[str, Json]) -> str:
+    """The state of a run directory."""
+    reasons = ", ".join(f"{reason} {count}" for reason, count in status["failed_reasons"].items())
+    holder = status["holder"]
+    state = f"running (pid {holder['pid']} on {holder['host']})" if holder else status["state"]
+    total = status["total"]
+    lines = [
+        f"{status['name']}: {state}",
+        f"{status['done']:,} of {total:,} done, {status['failed']:,} failed, {status['left']:,} left"
+        + (f" ({reasons})" if reasons else ""),
+        f"rate {status['rate_per_minute']:.1f}/min, left {duration(status['seconds_left'])}",
+    ]
+    return "\n".join(lines)
