@@ -36,6 +36,10 @@ def call(tokens: Sequence[str]) -> int:
         # whoever read our output is gone; give the interpreter's last flush somewhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if not error.filename:
+            raise
+        return _complain(f"{error.filename}: {error.strerror}", 2)
     return code
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from asyncgen.config.schema import Job
 from asyncgen.core.clock import SystemClock
 from asyncgen.core.task import Task
 from asyncgen.engine.progress import Progress
-from asyncgen.run.prepare import Options, Prepared
+from asyncgen.run.prepare import Options, Prepared, parse_reasons
 from asyncgen.run.tasks import load_task_class, make_task
 
 
@@ -79,13 +80,14 @@ def raise_file_limit() -> None:
 
 async def _start(job: Job, task: Task, flags: Flags) -> int:
     from asyncgen.endpoint.client import HttpTransport
-    from asyncgen.run.execute import execute
+    from asyncgen.run.execute import FAILED_TOO_OFTEN, execute
     from asyncgen.run.prepare import prepare
     from asyncgen.view.live import make_screen
+    from asyncgen.view.terminal import clean
 
     clock = SystemClock()
     transport = HttpTransport()
-    options = Options(accept_config_change=flags.accept_config_change, retry_failed=flags.retry_failed)
+    options = Options(accept_config_change=flags.accept_config_change, retry_failed=parse_reasons(flags.retry_failed))
     try:
         prepared = await prepare(job, task, options, transport=transport, environ=os.environ, clock=clock)
         _announce(prepared)
@@ -103,7 +105,9 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
 
         line(render_summary(summary.json()))
     if summary.error:
-        note(f"asyncgen: {summary.error}")
+        note(f"asyncgen: {clean(summary.error)}")
+    elif summary.exit_code == FAILED_TOO_OFTEN:
+        note(f"asyncgen: more than a share of {job.schedule.max_failed:g} (--max-failed) of the episodes failed")
     return summary.exit_code
 
 
@@ -136,11 +140,14 @@ def _log_samples(prepared: Prepared, progress: Progress) -> None:
     from asyncgen.view.show import render_block
 
     total = prepared.counts[2]
-    where = str(prepared.directory / "traces")
 
-    def show(encoded: bytes) -> None:
-        record = orjson.loads(encoded)
-        line(render_block(progress.done + progress.failed.total(), total, {**record, "saved_to": where}))
+    def show(encoded: bytes, folder: str) -> None:
+        number = progress.done + progress.failed.total()
+        try:
+            line(render_block(number, total, orjson.loads(encoded), saved_to=str(prepared.directory / folder)))
+            sys.stdout.flush()
+        except BrokenPipeError:  # nobody reads the blocks any more: that is no reason to stop
+            progress.on_trace = progress.on_failure = None
 
-    progress.on_trace = lambda trace: show(encode_trace(trace))
-    progress.on_failure = lambda failure: show(encode_failure(failure))
+    progress.on_trace = lambda trace: show(encode_trace(trace), "traces")
+    progress.on_failure = lambda failure: show(encode_failure(failure), "failed")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncgen.core.clock import Clock, SystemClock
-from asyncgen.core.errors import AsyncgenError, InputError, TemporaryError
+from asyncgen.core.errors import AsyncgenError, TemporaryError
 from asyncgen.core.types import Json
 from asyncgen.embedded.tiles import make_tiles
 from asyncgen.embedded.worldmap import find_map
@@ -31,6 +31,8 @@ START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 TOO_MANY_FAILED = 4
 """The exit code of a run that is done, with more failed episodes than it should have."""
+RESUMABLE = 75
+"""Exit codes from here on mean that nothing is wrong with the input: paused, drained, no key, killed."""
 MAX_OUTAGE = 60
 """Seconds without the endpoint after which the run gives up: it would wait for ever if this process were killed."""
 
@@ -79,7 +81,8 @@ def play(demo: Demo) -> int:
         demo.say(f"endpoint   {base_url}  (the OpenAI protocol)")
         code = _run(demo, base_url)
         if code not in {0, TOO_MANY_FAILED}:
-            demo.say(f"\nThe run ended with exit code {code}: the same command goes on where it stopped.")
+            further = "the same command goes on where it stopped" if code >= RESUMABLE else "see above"
+            demo.say(f"\nThe run ended with exit code {code}: {further}.")
             return code
         _show(demo)
     demo.say(next_steps(demo, base_url))
@@ -214,13 +217,16 @@ def stop(child: subprocess.Popen[Any], seconds: float = STOP_SECONDS) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit code is the run's."""
+    from datasets import disable_progress_bars
+
     parser = argparse.ArgumentParser(prog="python -m asyncgen.embedded.demo", description=__doc__)
     parser.add_argument("--tiles", type=int, default=120, help="how many tiles to cut (default 120)")
     parser.add_argument("--dir", type=Path, default=Path("demo"), help="where to (default ./demo)")
     given = parser.parse_args(arguments)
+    if given.tiles < 1:
+        parser.error(f"--tiles is {given.tiles}: it must be 1 or more")
+    disable_progress_bars()
     try:
-        if given.tiles < 1:
-            raise InputError(f"--tiles is {given.tiles}: it must be 1 or more")
         return play(Demo(given.dir, given.tiles))
     except AsyncgenError as error:
         sys.stderr.write(f"error: {error}\n")

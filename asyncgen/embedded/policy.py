@@ -95,7 +95,7 @@ def _zoom_share(conversation: Conversation, first: Match, eyes: Eyes) -> float:
 
 def _turn(conversation: Conversation, angle: int, first: Match, notes: list[str]) -> Reply:
     notes.append(f"The best score is below {WEAK}: the picture may be turned. Try {angle}°.")
-    said = f"The best match so far is weak (score {first.score:.2f}), so I look at the picture turned by {angle}°."
+    said = f"The best match so far is weak (score {first.score:.3f}), so I look at the picture turned by {angle}°."
     return _ask(conversation, said, notes, (ROTATE, {"angle": (angle - conversation.base.angle) % 360}))
 
 
@@ -133,7 +133,7 @@ def _answer(match: Match, upright: Seen, notes: list[str], *, closer: bool = Fal
     sure = "" if match.score >= WEAK or closer else " That is a weak match: take it as a guess."
     notes.append(f"The centre is at {_place(match)}.")
     return Reply(
-        f"The {_terrain(match)} matches the map best at {_place(match)}{look} (score {match.score:.2f}, "
+        f"The {_terrain(match)} matches the map best at {_place(match)}{look} (score {match.score:.3f}, "
         f"about {match.span:.0f}° wide{turned}).{sure}\n\n\\boxed{{{match.lat:.4f}, {match.lon:.4f}}}",
         " ".join(notes),
     )

@@ -6,6 +6,8 @@ Knows connections, and which of aiohttp's exceptions means what. Decides nothing
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +30,8 @@ CONNECT = 10.0
 """Seconds for a connection."""
 BODY_CAP = 32 * 2**20
 """Bytes of an answer, decompressed."""
+SECRET = 8
+"""Characters from which on a key is taken for a secret."""
 PACKET = 64 * 2**10
 """Bytes up to which neighbouring chunks are written together: one system call for many small messages."""
 
@@ -63,8 +67,15 @@ class ChunksPayload(aiohttp.Payload):
         return b"".join(self._chunks).decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        for packet in _packets(self._chunks):
-            await writer.write(packet)
+        transport = writer.transport  # gone from the writer when aiohttp gives the request up
+        try:
+            for packet in _packets(self._chunks):
+                await writer.write(packet)
+        except asyncio.CancelledError:
+            # aiohttp would close, which first sends what is buffered: to a server that does not read, that is never.
+            if transport is not None:
+                transport.abort()
+            raise
 
 
 class HttpTransport:
@@ -76,7 +87,10 @@ class HttpTransport:
 
     async def complete(self, target: Target, chunks: Sequence[bytes], *, timeout: float) -> list[Completion] | Fault:  # noqa: ASYNC109  # as in Transport
         answer = await self._exchange("POST", target, "/chat/completions", timeout, ChunksPayload(chunks))
-        return parse_completions(answer.body) if isinstance(answer, _Answer) else answer
+        if isinstance(answer, Fault):
+            return answer
+        read = parse_completions(answer.body)
+        return parse_completions(_without_key(answer.body, target)) if isinstance(read, Fault) else read
 
     async def models(self, target: Target, *, timeout: float = 10) -> list[ModelInfo] | Fault:  # noqa: ASYNC109  # as in Transport
         answer = await self._exchange("GET", target, "/models", timeout)
@@ -158,7 +172,8 @@ def _no_connection(error: aiohttp.ClientConnectorError) -> tuple[FaultKind, str]
             return FaultKind.CONFIG, "no TLS on this port: write http:// in base_url"
         case aiohttp.ClientConnectorDNSError():
             return FaultKind.TRANSPORT, "host name not found"
-    return FaultKind.TRANSPORT, f"no connection ({error.os_error.strerror or type(error.os_error).__name__})"
+    number = error.os_error.errno
+    return FaultKind.TRANSPORT, f"no connection ({os.strerror(number) if number else type(error.os_error).__name__})"
 
 
 async def _note_reuse(
@@ -201,9 +216,9 @@ def _authorization(target: Target) -> dict[str, str]:
 
 
 def _without_key(body: bytes, target: Target) -> bytes:
-    """The body without the key, which some servers repeat in their errors."""
+    """The body without the key, which some servers repeat in their errors. A short one (`EMPTY`) is no secret."""
     key = (target.api_key or "").strip().encode()
-    return body.replace(key, b"[key]") if key else body
+    return body.replace(key, b"[key]") if len(key) >= SECRET else body
 
 
 def _socket(address: tuple[Any, ...]) -> socket.socket:

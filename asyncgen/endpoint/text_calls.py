@@ -17,7 +17,6 @@ from asyncgen.core.types import ToolCall
 
 _THINK = re.compile(r"<(/?)(?:think|thinking|思考)>")
 _CALL = re.compile(r"<(/?)tool_call>")
-_FENCE = re.compile(r"```[a-z]*\s*(.*?)\s*```", re.DOTALL)
 
 
 class _Function(msgspec.Struct):
@@ -102,9 +101,9 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 def _read(inner: str) -> tuple[str, str]:
     """`(name, arguments)` of a block's text; `("", inner)` where it is no call."""
-    fenced = _FENCE.fullmatch(inner)
+    bare = inner[3:-3].removeprefix("json") if inner.startswith("```") and inner.endswith("```") else inner
     try:
-        call: _Function = msgspec.json.decode((fenced[1] if fenced else inner).encode("utf-8", "replace"), type=_Call)
+        call: _Function = msgspec.json.decode(bare.encode("utf-8", "replace"), type=_Call)
         if isinstance(call, _Call) and bytes(call.function)[:1] == b"{":
             call = msgspec.json.decode(call.function, type=_Function)
         written = bytes(call.arguments) or bytes(call.parameters)

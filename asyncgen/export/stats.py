@@ -92,7 +92,7 @@ class Stats:
         shares = {name: {"share": _share(flag[True], flag.total())} for name, flag in flags.items()}
         distance = {
             "median_parsed": _spread(self._numbers["parsed_distance"])["p50"],
-            "median_all": _spread(self._scores[_DISTANCE])["p50"],
+            "median_all": _spread(self._scores.get(_DISTANCE, ()))["p50"],
         }
         return {
             "traces": self._traces,

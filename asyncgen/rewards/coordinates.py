@@ -65,7 +65,7 @@ _ANGLE = re.compile(
     """,
     re.VERBOSE,
 )
-_GAP = re.compile(r"""[ ,/|"']*(?:and|和)?[ ,/|:"']*""")
+_GAP = re.compile(r"""[ ,/|"']*+(?:and|和)?+[ ,/|:"']*+""")
 _LON_LAT_HEADING = re.compile(r"lon(?![A-Za-z])[^0-9]{0,24}\blat(?![A-Za-z])")
 
 _LAT, _LON = "lat", "lon"

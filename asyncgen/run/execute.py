@@ -31,6 +31,9 @@ from asyncgen.run.shape import sampling_of
 from asyncgen.store.store import Store
 from asyncgen.tools.gallery import Gallery
 
+FAILED_TOO_OFTEN = 4
+"""Exit code of a run that is over, with a larger share of failed episodes than `schedule.max_failed`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:
@@ -89,7 +92,9 @@ class _Signals:
         self._driver = driver
         self._watcher = watcher
         self._grace = grace
+        self._count = 0
         self.received = 0
+        """The number of the latest; 0: none."""
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -106,7 +111,7 @@ class _Signals:
                 loop.remove_signal_handler(number)
 
     def _on_signal(self, number: int) -> None:
-        self._count = getattr(self, "_count", 0) + 1
+        self._count += 1
         self.received = number
         if self._count == 1:
             self._watcher.say(
@@ -128,7 +133,15 @@ async def execute(
     done, failed, left = prepared.counts
     progress.total, progress.done_before, progress.failed_before = prepared.plan.total, done, failed
     started = clock.monotonic()
-    prepared.store.events.write("start", done=done, failed=failed, left=left, config_id=prepared.config_id)
+    prepared.store.events.write(
+        "start",
+        done=done,
+        failed=failed,
+        left=left,
+        stored=len(prepared.store.done),
+        stored_failed=len(prepared.store.failed),
+        config_id=prepared.config_id,
+    )
     error: BaseException | None = None
     received = 0
     workers = Workers()
@@ -141,12 +154,21 @@ async def execute(
             raise error from caught
     finally:
         workers.close()
-        await _close(prepared, error, received)
+        await _close(prepared, progress, error, received)
     return _summary(prepared, progress, error, received, clock.monotonic() - started)
 
 
-async def _close(prepared: Prepared, error: BaseException | None, received: int) -> None:
-    prepared.store.events.write("stop", signal=received, error=str(error or ""), saved=prepared.store.saved)
+def _counts(progress: Progress) -> tuple[int, int, int]:
+    """(done, failed, left) of the selection, now. What was tried again and failed again counts as failed."""
+    done, failed = progress.done_before + progress.done, progress.failed_before + progress.failed.total()
+    return done, failed, progress.left
+
+
+async def _close(prepared: Prepared, progress: Progress, error: BaseException | None, received: int) -> None:
+    done, failed, left = _counts(progress)
+    prepared.store.events.write(
+        "stop", signal=received, error=str(error or ""), saved=prepared.store.saved, done=done, failed=failed, left=left
+    )
     await prepared.store.close()
 
 
@@ -227,7 +249,7 @@ def _assemble(
 def _summary(
     prepared: Prepared, progress: Progress, error: BaseException | None, received: int, seconds: float
 ) -> Summary:
-    done, failed, left = prepared.plan.counts()
+    done, failed, left = _counts(progress)
     store = prepared.store
     return Summary(
         directory=str(prepared.directory),
@@ -256,4 +278,4 @@ def _exit_code(prepared: Prepared, error: BaseException | None, received: int, l
         return 128 + received
     done, failed = len(prepared.store.done), len(prepared.store.failed)
     share = failed / (done + failed) if failed else 0.0
-    return 4 if share > prepared.job.schedule.max_failed else 0
+    return FAILED_TOO_OFTEN if share > prepared.job.schedule.max_failed else 0

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asyncgen.config.load import nearest
 from asyncgen.config.schema import Job, parse_partition
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import ConfigChanged, InputError
+from asyncgen.core.errors import ConfigChanged, FailReason, InputError
 from asyncgen.core.task import Task
 from asyncgen.endpoint.transport import Transport
 from asyncgen.engine.kit import Kit, make_kit
@@ -37,12 +38,22 @@ class Options:
     """The flags of `run` that are no knobs."""
 
     accept_config_change: bool = False
-    retry_failed: str = ""
-    """`""`: none, `all`, or reasons with commas between."""
+    retry_failed: frozenset[str] = frozenset()
+    """The reasons of failed episodes that are tried again."""
 
     def retry(self, reason: str) -> bool:
         """Whether an episode that failed for this reason is tried again."""
-        return self.retry_failed == "all" or reason in self.retry_failed.split(",")
+        return reason in self.retry_failed
+
+
+def parse_reasons(text: str) -> frozenset[str]:
+    """The value of `--retry-failed`: `""` for none, `all`, or reasons with commas between. Raises InputError."""
+    if text == "all":
+        return frozenset(FailReason)
+    reasons = frozenset(part.strip() for part in text.split(",") if part.strip())
+    for reason in sorted(reasons - frozenset(FailReason)):
+        raise InputError(f"--retry-failed {reason!r}: no episode fails for that{nearest(reason, ('all', *FailReason))}")
+    return reasons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +129,10 @@ async def _prepare(
 ) -> Prepared:
     source, selected = _select(job, task)
     kit = make_kit(task)
-    past = {} if store.created or not (store.directory / RUN_FILE).exists() else read_run(store.directory)
-    known = past.get("configs", {}).get(past.get("config_id"), {}) if _has_traces(store) else {}
-    known_model = str(known.get("model", ""))
+    past = read_run(store.directory) if (store.directory / RUN_FILE).exists() else {}
+    latest = past.get("configs", {}).get(past.get("config_id"), {})
+    known = latest if _has_traces(store) else {}
+    known_model = str(latest.get("model", ""))
     asked = targets_of(job.endpoints, environ)
     models = [one.spec.model or known_model for one in asked]
     shape = shape_of(job, task, kit.schemas, models, source.fingerprint)
@@ -128,13 +140,13 @@ async def _prepare(
     plan = Plan(indexes=selected.indexes, rollouts=job.episode.rollouts, store=store, retry=options.retry)
     counts = plan.counts()
     if counts[2]:
-        models = await resolve_models(asked, transport, known=known_model, new=not _has_traces(store))
+        models = await resolve_models(asked, transport, known=known_model, new=not past)
         shape = {**shape, "model": shape_of(job, task, (), models, "")["model"]}
         _refuse_changes(known, shape, options, store.directory)
     config_id = digest(shape)
     _write_run(job, task, store, source, plan.total, shape, past, clock)
-    if known and known != _plain(shape):
-        store.events.write("config_change", config_id=config_id, changes=config_diff(known, shape))
+    if known and (changes := config_diff(known, shape)):
+        store.events.write("config_change", config_id=config_id, changes=changes)
     specs = [replace(one.spec, model=model) for one, model in zip(asked, models, strict=True)]
     return Prepared(
         job=replace(job, endpoints=tuple(specs)),
@@ -171,13 +183,6 @@ def _select(job: Job, task: Task) -> tuple[Source, Selected]:
 
 def _has_traces(store: Store) -> bool:
     return len(store.done) + len(store.failed) > 0
-
-
-def _plain(shape: Mapping[str, Any]) -> Any:
-    """As it comes back from `run.json`."""
-    import orjson
-
-    return orjson.loads(orjson.dumps(shape))
 
 
 def _refuse_changes(known: Mapping[str, Any], shape: Mapping[str, Any], options: Options, directory: Path) -> None:

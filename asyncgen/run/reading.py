@@ -91,17 +91,19 @@ def _joint_state(states: Sequence[str]) -> str:
 
 def _status(directory: Path) -> dict[str, Any]:
     run = read_run(directory)
-    done = DoneIndex()
+    stored = DoneIndex()
     for line in iter_lines(directory):
-        done.add(*line_key(line))
-    failed: dict[tuple[int, int], str] = {}
+        stored.add(*line_key(line))
+    reasons: dict[tuple[int, int], str] = {}
     for line in iter_lines(directory, "failed"):
-        if (key := line_key(line)) not in done:
-            failed[key] = line_reason(line)
-    holder = _live_holder(directory)
+        if (key := line_key(line)) not in stored:
+            reasons[key] = line_reason(line)
+    start, stop = _latest_start(directory)
+    holder = None if stop else _live_holder(directory)
+    new = len(stored) - start.get("stored", 0), max(0, len(reasons) - start.get("stored_failed", 0))
     total = int(run.get("total", 0))
-    finished = len(done) + len(failed)
-    left = max(0, total - finished)
+    done, failed = (stop.get(key, start.get(key, 0) + more) for key, more in zip(("done", "failed"), new, strict=True))
+    left = stop.get("left", max(0, total - done - failed))
     return {
         "name": run["name"],
         "directory": str(directory),

@@ -30,7 +30,10 @@ class DoneIndex:
 
         arrays = [np.asarray(part, dtype=np.uint64) for part in keys]
         self._np = np
-        self._keys: Keys = np.unique(np.concatenate(arrays)) if arrays else np.empty(0, np.uint64)
+        self._keys: Keys = np.concatenate(arrays) if arrays else np.empty(0, np.uint64)
+        self._keys.sort()
+        if (doubles := self._keys[1:] == self._keys[:-1]).any():
+            self._keys = np.delete(self._keys, doubles.nonzero()[0])
         self._fresh: set[int] = set()
 
     def __len__(self) -> int:

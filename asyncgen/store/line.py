@@ -59,7 +59,7 @@ def check_line(line: bytes) -> bool:
 
 def has_mark(line: bytes) -> bool:
     """Whether the line ends as a committed one does, checksum not computed: a cheap look."""
-    return line.endswith(b'"}\n') and line[-_TAIL - 1 :].startswith(_CRC_START)
+    return line[-19:-11] == _CRC_START and line[-3:] == b'"}\n'
 
 
 def line_key(line: bytes) -> tuple[int, int]:
@@ -67,7 +67,8 @@ def line_key(line: bytes) -> tuple[int, int]:
     match = _ID.match(line)
     if match is None:
         raise ValueError(f'no id "<job>/<index>/<rollout>" at the start of {line[:60]!r}')
-    index, rollout = int(match[1]), int(match[2])
+    index_digits, rollout_digits = match.groups()
+    index, rollout = int(index_digits), int(rollout_digits)
     if index > MAX_INDEX or rollout > MAX_ROLLOUT:
         raise ValueError(f"the id in {line[:60]!r} is over index {MAX_INDEX} or rollout {MAX_ROLLOUT}")
     return index, rollout

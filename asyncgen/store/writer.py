@@ -37,7 +37,7 @@ class Writer:
         clock: Clock,
         on_saved: Callable[[Kind, bytes], None],
         *,
-        max_lines: int = 4096,
+        max_lines: int = 1024,
         max_bytes: int = 64 << 20,
     ) -> None:
         self._sink = sink
@@ -110,10 +110,12 @@ class Writer:
                 self._pool.shutdown(wait=False)
 
     async def _flush(self) -> None:
-        await self._idle()
-        for kind in KINDS:
-            while batch := self._take(kind):
-                await self._in_thread(batch, kind, self._sink.write, kind, [pending.line for pending in batch])
+        """Write until the queues are empty, the kinds by turns. Nothing awaits between a batch's take and its call."""
+        while any(self._queues.values()):
+            for kind in KINDS:
+                await self._idle()
+                if batch := self._take(kind):
+                    await self._in_thread(batch, kind, self._sink.write, kind, [pending.line for pending in batch])
 
     def _take(self, kind: Kind) -> list[_Pending]:
         """Queued lines that fit into the open shard; at least one, if there is any."""

@@ -75,7 +75,7 @@ def _checked_box(arguments: Mapping[str, Json], size: Size) -> Box:
 def _checked_angle(arguments: Mapping[str, Json]) -> float:
     """Degrees in [0, 360)."""
     angle = arguments.get("angle")
-    if isinstance(angle, bool) or not isinstance(angle, int | float) or not math.isfinite(angle):
+    if isinstance(angle, bool) or not (isinstance(angle, int) or (isinstance(angle, float) and math.isfinite(angle))):
         raise ValueError(f"angle is {quoted(angle)}; it must be a finite number of degrees")
     turned = float(angle % 360)
     return 0.0 if turned == 360.0 else turned  # -1e-20 % 360 is 360.0

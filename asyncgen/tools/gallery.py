@@ -155,7 +155,7 @@ def restore(
                 picture = _as_seen(base, record)
             else:
                 picture = base = _redone(bases, record, max_image_pixels)
-        except (EpisodeError, KeyError, TypeError, ValueError) as error:
+        except (EpisodeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError(f"picture {number} cannot be restored: {error}") from error
         bases.append(base)
         pictures.append(picture)

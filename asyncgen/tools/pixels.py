@@ -88,7 +88,8 @@ def read(data: bytes, *, max_image_pixels: int) -> Still:
 def _check_size(size: Size, max_image_pixels: int) -> None:
     width, height = size
     if width * height > max_image_pixels:
-        text = f"the picture has {width}x{height} = {width * height} pixels, over max_image_pixels {max_image_pixels}"
+        found = f"the picture has {width}x{height} = {width * height} pixels"
+        text = f"{found}; episode.max_image_pixels is {max_image_pixels}: raise it, or leave such rows out"
         raise EpisodeError(FailReason.IMAGE_TOO_LARGE, text)
 
 

@@ -119,9 +119,8 @@ def tool(function: Callable[..., Any]) -> FunctionTool:
     if context is None or context.kind not in {context.POSITIONAL_ONLY, context.POSITIONAL_OR_KEYWORD}:
         raise InputError(f"tool {name} has no context: its first parameter must be one, `def {name}(context, …)`")
     description, described = _docstring(inspect.getdoc(function) or "")
-    unknown = [described_name for described_name in described if described_name not in {one.name for one in taken}]
-    if unknown:
-        raise InputError(f"tool {name} describes {', '.join(unknown)} under Args:, but has no such parameter")
+    if unknown := described.keys() - {context.name, *(one.name for one in taken)}:
+        raise InputError(f"tool {name} describes {', '.join(sorted(unknown))} under Args:, but has no such parameter")
     hints = _hints(function, taken)
     parameters = tuple(_parameter(name, one, hints[one.name], described.get(one.name, "")) for one in taken)
     return FunctionTool(function, name, description, parameters)

@@ -10,11 +10,13 @@ import os
 import sys
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from asyncgen.view.terminal import clean
 
 if TYPE_CHECKING:
+    from rich.console import Group
+
     from asyncgen.run.execute import View, Watcher
 
 FRAME = 0.25
@@ -167,13 +169,7 @@ class RichScreen:
         self._console.print(Text(clean(text)))
 
 
-class _Renderable(Protocol):
-    """What rich can print."""
-
-    def __rich__(self) -> str: ...
-
-
-def _panel(figures: Figures) -> _Renderable:
+def _panel(figures: Figures) -> Group:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -198,12 +194,11 @@ def _panel(figures: Figures) -> _Renderable:
     if figures.notice:
         lines.append(Text(clean(figures.notice), style="bold yellow"))
     lines.append(Text("Ctrl-C finishes what runs; twice stops now; the same command goes on later", style="dim"))
-    return Group(head, *lines)  # type: ignore[return-value]  # rich's own protocol is wider than ours
+    return Group(head, *lines)
 
 
 def make_screen(*, plain: bool) -> Watcher:
     """The live one where stderr is a terminal that can show it."""
-    dumb = os.environ.get("TERM", "") == "dumb" or bool(os.environ.get("NO_COLOR"))
-    if plain or dumb or not sys.stderr.isatty():
+    if plain or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty():
         return PlainScreen()
     return RichScreen()

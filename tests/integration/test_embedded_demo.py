@@ -127,5 +127,6 @@ def test_the_next_steps_start_the_endpoint_again_at_the_same_port(tmp_path):
 
 
 def test_no_tiles_at_all_is_a_usage_error(tmp_path, capsys):
-    assert main(["--tiles", "0", "--dir", str(tmp_path)]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["--tiles", "0", "--dir", str(tmp_path)])
     assert "--tiles is 0" in capsys.readouterr().err

@@ -12,6 +12,7 @@ import struct
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,16 @@ async def transport() -> AsyncIterator[HttpTransport]:
     made = HttpTransport()
     yield made
     await made.close()
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2"]
+    subprocess.run([*made, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 @asynccontextmanager
@@ -156,10 +167,12 @@ async def test_retry_after_and_status_are_read_from_the_answer(transport: HttpTr
 
 
 async def test_a_key_that_the_server_repeats_is_not_repeated_by_us(transport: HttpTransport):
-    async with ScriptedServer(lambda _body, _number: error(401, "wrong key: topsecret")) as server:
-        answer = await transport.complete(Target(server.base_url, api_key="topsecret"), CHUNKS, timeout=5)
-    assert isinstance(answer, Fault)
-    assert (answer.kind, answer.text) == (FaultKind.AUTH, "HTTP 401: wrong key: [key]")
+    for status in (401, 200):
+        reply = replace(error(401, "wrong key: topsecret"), status=status)
+        async with ScriptedServer(lambda _body, _number, reply=reply: reply) as server:
+            answer = await transport.complete(Target(server.base_url, api_key="topsecret"), CHUNKS, timeout=5)
+        assert isinstance(answer, Fault)
+        assert (answer.kind, answer.text) == (FaultKind.AUTH, f"HTTP {status}: wrong key: [key]")
 
 
 async def test_silence_ends_at_the_deadline(transport: HttpTransport):
@@ -180,6 +193,22 @@ async def test_a_byte_now_and_then_does_not_put_the_deadline_off(transport: Http
 
     async with raw_server(drip) as port:
         assert (await ask(transport, port, 0.2)).kind is FaultKind.TIMEOUT
+
+
+async def test_a_large_request_to_a_server_that_does_not_read_leaves_nothing_behind(transport: HttpTransport):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        target = Target(f"http://127.0.0.1:{deaf.getsockname()[1]}/v1")
+        answer = await transport.complete(target, [*CHUNKS, b" " * 2**25], timeout=0.1)
+        accepted, _ = deaf.accept()
+        received = 0
+        with accepted:
+            accepted.settimeout(5)
+            while chunk := accepted.recv(2**20):  # a TimeoutError here: the connection is still open
+                received += len(chunk)
+                await asyncio.sleep(0)
+    assert received < 2**24
+    assert isinstance(answer, Fault)
+    assert answer.kind is FaultKind.TIMEOUT
 
 
 async def test_a_refused_connection_is_no_answer(transport: HttpTransport):
@@ -205,7 +234,7 @@ async def test_a_reset_before_the_head_is_no_answer(transport: HttpTransport):
     "sent",
     [
         HEAD + b"Content-Length: 1000\r\n\r\n" + ANSWER,
-        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{\"cho",
+        HEAD + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"cho',
         HEAD + b"X-Long: " + b"x" * 20_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
         b"SSH-2.0-OpenSSH\r\n\r\n",
         HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
@@ -252,8 +281,10 @@ async def test_a_url_that_is_none_is_a_fault_of_the_config(transport: HttpTransp
 
 
 async def test_a_key_of_two_lines_is_a_fault_of_the_config_and_is_not_shown(transport: HttpTransport):
-    answer = await transport.complete(Target("http://127.0.0.1:9/v1", api_key="top\nsecret"), CHUNKS, timeout=5)
+    async with ScriptedServer(lambda _body, _number: text("hello")) as server:
+        answer = await transport.complete(Target(server.base_url, api_key="top\nsecret"), CHUNKS, timeout=5)
     assert isinstance(answer, Fault)
+    assert server.requests == []
     assert answer.kind is FaultKind.CONFIG
     assert "secret" not in answer.text
 
@@ -275,13 +306,10 @@ async def test_tls_towards_a_plain_server_is_a_fault_of_the_config(transport: Ht
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with the openssl command")
-async def test_a_certificate_that_nobody_signed_is_a_fault_of_the_config(transport: HttpTransport, tmp_path: Path):
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2"]
-    subprocess.run([*made, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    async with raw_server(answering(ANSWER), tls=context) as port:
+async def test_a_certificate_that_nobody_signed_is_a_fault_of_the_config(
+    transport: HttpTransport, self_signed: ssl.SSLContext
+):
+    async with raw_server(answering(ANSWER), tls=self_signed) as port:
         fault = await ask(transport, port, scheme="https")
     assert fault.kind is FaultKind.CONFIG
     assert "certificate" in fault.text
@@ -297,15 +325,20 @@ async def test_cancellation_passes_through_and_the_transport_goes_on(transport: 
     assert isinstance(answer, list)
 
 
-async def test_many_requests_run_at_once(transport: HttpTransport):
-    count = 200
-    arrived = asyncio.Event()
+async def test_two_hundred_requests_are_open_at_once(transport: HttpTransport):
+    count, arrived, all_here = 200, 0, asyncio.Event()
 
-    async with ScriptedServer(lambda _body, _number: text("hello").after(0.2)) as server:
-        target = Target(server.base_url)
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(transport.complete(target, CHUNKS, timeout=30)) for _ in range(count)]
-        arrived.set()
+    async def wait_for_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal arrived
+        await read_request(reader)
+        arrived += 1
+        if arrived == count:
+            all_here.set()
+        await all_here.wait()
+        writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(ANSWER) + ANSWER)
+        await writer.drain()
+
+    async with raw_server(wait_for_all) as port, asyncio.TaskGroup() as group:
+        target = Target(f"http://127.0.0.1:{port}/v1")
+        asked = [group.create_task(transport.complete(target, CHUNKS, timeout=60)) for _ in range(count)]
     assert all(isinstance(each.result(), list) for each in asked)
-    assert len(server.requests) == count
-    assert server.peak > 1

@@ -13,8 +13,9 @@ from asyncgen.rewards.text import answer_tag, last_boxed
 
 latitudes = st.floats(-90, 90)
 longitudes = st.floats(-180, 180)
-CRUMBS = r"\boxed{ \fbox{ { } $ \ <answer> </answer> lat lon N W ° ' - 40.7 74 , 1e5 nan ^\circ − 度".split()
-crumbs = st.sampled_from([*CRUMBS, " ", "\n", "\\boxed ", "\ud800"])
+BOXES = ["\\boxed{", "\\boxed ", "\\fbox{", "{", "}", "$", "\\", "<answer>", "</answer>", "\n"]
+NUMBERS = ["40.7", "74", "-", "−", "1e5", "nan", ", ", " ", "°", "^\\circ", "度", "'", "lat", "lon", "N", "W", "\ud800"]
+crumbs = st.sampled_from(BOXES + NUMBERS)
 noise = st.lists(crumbs, max_size=60).map("".join) | st.text(max_size=300)
 
 

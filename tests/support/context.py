@@ -47,6 +47,7 @@ class FakeContext:
         max_pixels: int = 1_000_000,
         gallery: Gallery | None = None,
     ) -> None:
+        self.task = None
         self.coordinates = coordinates
         self.frame = frame
         self.gallery = gallery or Gallery(max_pixels=max_pixels, max_image_pixels=100_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,8 @@ class Longest(random.Random):
         return b
 
 
-def decide(retries: TurnRetries, kind: FaultKind, *, others_passed: bool = True, **more: float) -> Decision:
-    return retries.on_fault(Fault(kind, "HTTP 500: oh", **more), others_passed=others_passed, rng=Longest())  # type: ignore[arg-type]  # the numbers of any field
+def decide(retries: TurnRetries, kind: FaultKind, *, others_passed: bool = True, **more: Any) -> Decision:
+    return retries.on_fault(Fault(kind, "HTTP 500: oh", **more), others_passed=others_passed, rng=Longest())
 
 
 def test_waits_double_up_to_the_cap():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ from support.traces import call, geo_scores, message, trace_line, turn, two_turn
 from asyncgen.core.errors import DataError, InputError
 from asyncgen.export.files import Counts, whole_file
 from asyncgen.export.formats import FORMATS
+from asyncgen.export.stats import Stats
 from asyncgen.export.trace_folder import read_trace_json
 from asyncgen.export.trace_json import file_name, geo_document, tools_document, write_trace_json
+from asyncgen.view.show import render_block, render_trace
 
 
 def written(folder: Path, name: str) -> Any:
@@ -130,11 +131,16 @@ def test_two_traces_of_one_name_are_refused(tmp_path: Path) -> None:
         write_trace_json([trace_line(1, job="a"), trace_line(1, job="b")], tmp_path)
 
 
-def test_an_interrupted_file_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "x") as file:
+def interrupted_write(path: Path) -> None:
+    with whole_file(path) as file:
         file.write(b"ne")
         raise KeyboardInterrupt
+
+
+def test_an_interrupted_file_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_write(tmp_path / "x")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x", b"old")]
 
 
@@ -146,6 +152,18 @@ def test_what_was_written_reads_back_as_trace_lines(tmp_path: Path) -> None:
     assert read["id"] == "trace/42/3"
     assert tools_document(read) == tools_document(original)
     assert read["conversation_history"] == original["conversation_history"]
+
+
+def test_a_folder_can_be_shown_and_counted_like_a_run(tmp_path: Path) -> None:
+    write_trace_json([two_turns(1), trace_line(2, tool_mode="none")], tmp_path)
+    stats = Stats()
+    for trace in read_trace_json(tmp_path):
+        stats.add(trace)
+        assert f"trace/{trace['sample_index']}/0" in render_trace(trace)
+        assert "[SUCCESS]" in render_block(1, 1, trace)
+    summary = stats.summary()
+    assert (summary["traces"], summary["tools"]["calls"]) == (2, 1)
+    assert summary["scores"]["score"]["mean"] == 0.9
 
 
 def test_a_geo_document_reads_back_as_one_turn(tmp_path: Path) -> None:
@@ -228,13 +246,9 @@ def test_files_come_in_the_order_of_rows_and_rollouts(tmp_path: Path) -> None:
     ]
 
 
-def read_all(folder: Path) -> Iterator[str]:
-    return (trace["id"] for trace in read_trace_json(folder))
-
-
 def test_a_folder_without_traces_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"trace_00000\.json"):
-        list(read_all(tmp_path))
+        list(read_trace_json(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +257,7 @@ def test_a_folder_without_traces_is_an_input_error(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_trace_is_named(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "trace_00001.json").write_text(text)
     with pytest.raises(DataError, match=f"trace_00001.json {words}"):
-        list(read_all(tmp_path))
+        list(read_trace_json(tmp_path))
 
 
 def test_scores_without_an_answer_keep_their_stand_in_distance() -> None:

@@ -21,9 +21,7 @@ def score(answer: str, data: dict[str, Any], reward: GeoReward | None = None) ->
     trace = Trace(
         id="geo/0/0", config_id="", rollout=0, dataset_path="", sample_index=0, sample_data=data, answer=answer
     )
-    scores = (reward or GeoReward())(cast("Context", None), Sample(index=0, data=data), trace)
-    assert not hasattr(scores, "__await__")
-    return cast("Scores", scores)
+    return (reward or GeoReward())(cast("Context", None), Sample(index=0, data=data), trace)
 
 
 def east_of_origin(km: float) -> str:

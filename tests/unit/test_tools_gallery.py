@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from PIL import Image, ImageChops
@@ -25,6 +26,10 @@ def gallery(max_pixels: int = 1_000_000, cache_bytes: int = 1 << 20) -> Gallery:
 
 def same(one: Image.Image, other: Image.Image) -> bool:
     return one.size == other.size and ImageChops.difference(one, other).getbbox() is None
+
+
+def _give(data: bytes, column: str, occurrence: int) -> bytes:
+    return data
 
 
 def line(picture: Picture) -> Mapping[str, Json]:
@@ -177,6 +182,8 @@ def test_restore_reads_images_by_column_and_occurrence() -> None:
         {"arguments": json.dumps({"image": 0})},
         {"arguments": "[]"},
         {"arguments": None},
+        {"arguments": "[" * 100_000},
+        {"op": "rotate", "arguments": json.dumps({"image": 0, "angle": 10**400})},
         {"width": 39},
         {"image": 2},
     ],
@@ -194,7 +201,7 @@ def test_a_dataset_file_that_has_changed_is_a_data_error() -> None:
     picture = gallery().picture(ref(file_of(photo(40, 30))), 0)
     for other in (file_of(photo(20, 30)), b"<html>"):
         with pytest.raises(DataError, match="picture 0"):
-            restore([line(picture)], lambda column, occurrence, other=other: other, max_image_pixels=10_000_000)
+            restore([line(picture)], partial(_give, other), max_image_pixels=10_000_000)
 
 
 def test_a_trace_cannot_ask_for_a_picture_over_the_limit() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -33,6 +34,7 @@ async def look_up(
     Ask {politely}.
 
     Args:
+        context: The model never sees this one.
         name: The place's name,
             in English: no other.
         limit (int): How many, at most.
@@ -259,7 +261,7 @@ def test_signatures_that_no_schema_describes_are_refused_with_the_fix() -> None:
         """
         return ""
 
-    fixes = {
+    fixes: dict[Callable[..., Any], str] = {
         nothing: "first parameter",
         untyped: "place of tool untyped has no type",
         many: "a name of its own",
