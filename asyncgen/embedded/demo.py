@@ -153,20 +153,33 @@ def _rank(metadata: Mapping[str, Json]) -> tuple[int, float]:
 def next_steps(demo: Demo, base_url: str) -> str:
     """What to try next, as lines to paste."""
     port = base_url.rsplit(":", 1)[1].removesuffix("/v1")
-    run = f"asyncgen {shlex.join(demo.run_arguments(base_url))}"
+    python, asyncgen = _programs()
     real = demo.run_arguments("http://HOST:8000/v1")
     real[-1] = str(demo.folder / "run-real")
     output = shlex.quote(str(demo.output))
     return f"""
 Try next. The endpoint has stopped with the demo; this starts it again:
-  python -m asyncgen.embedded.vision_server --port {port} &
-Kill the run in the middle (Ctrl-C, or kill -9), then run the same command again: it goes on where it was.
-  {run} --rollouts 4
-Look at the traces, and make training data of them:
-  asyncgen ls {output} --sort distance_km
-  asyncgen export {output} --to trl -o {shlex.quote(str(demo.folder / "trl"))}
+  {python} -m asyncgen.embedded.vision_server --port {port} &
+Four attempts at each tile; the first is there already. Kill it in the middle (Ctrl-C, or kill -9), then run the same
+command again: it goes on where it was.
+  {asyncgen} {shlex.join(demo.run_arguments(base_url))} --rollouts 4
+Look at the run, and write the good traces as one file a sample:
+  {asyncgen} status {output}
+  {asyncgen} export {output} --to trace-json --where 'score > 0.9' -o {shlex.quote(str(demo.folder / "good"))}
 The same job against a real server with a vision language model:
-  asyncgen {shlex.join(real)}"""
+  {asyncgen} {shlex.join(real)}"""
+
+
+def _programs() -> tuple[str, str]:
+    """How to call this Python and asyncgen from here: as in a virtual environment that is not activated."""
+    script = Path(sys.executable).with_name("asyncgen")
+    if not script.exists():
+        return "python", "asyncgen"
+    return tuple(shlex.quote(_from_here(path)) for path in (Path(sys.executable), script))  # type: ignore[return-value]  # two
+
+
+def _from_here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 @contextmanager
