@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from asyncgen.config.knobs import Knob, section_knobs
+from asyncgen.core.errors import FailReason
 
 SWITCHES = ("--log-samples", "--accept-config-change", "--json", "--plain", "--help", "-h")
 """Flags of the commands themselves that take no value."""
@@ -28,7 +29,9 @@ def find_job(words: Sequence[str]) -> str | None:
         if not word.startswith("-") or word == "-":
             return word
         name = word.replace("_", "-")
-        alone = "=" in word or name in SWITCHES or name.startswith(("--retry-failed", "--no-"))
+        alone = "=" in word or name in SWITCHES or name.startswith("--no-")
+        if name == "--retry-failed":
+            alone = at + 1 >= len(words) or not _are_reasons(words[at + 1])
         if name in bools:
             alone = at + 1 >= len(words) or words[at + 1].lower() not in TRUTHS
         at += 1 if alone else 2
@@ -36,7 +39,7 @@ def find_job(words: Sequence[str]) -> str | None:
 
 
 def normalise(words: Sequence[str], knobs: Sequence[Knob]) -> list[str]:
-    """Underscores to dashes, `--flag true` of a switch to `--flag=true`, a bare `--retry-failed` to `=all`."""
+    """Underscores to dashes, `--flag true` of a switch to `--flag=true`, `--retry-failed` alone to `=all`."""
     bools = {flag for one in knobs if one.is_bool for flag in one.flags}
     found: list[str] = []
     rest = list(words)
@@ -47,8 +50,15 @@ def normalise(words: Sequence[str], knobs: Sequence[Knob]) -> list[str]:
             word = _dashed(name) + equals + value
         if word in bools and rest and rest[0].lower() in TRUTHS:
             word = f"{word}={str(TRUTHS[rest.pop(0).lower()]).lower()}"
-        found.append("--retry-failed=all" if word == "--retry-failed" else word)
+        if word == "--retry-failed":
+            word = f"{word}={rest.pop(0) if rest and _are_reasons(rest[0]) else 'all'}"
+        found.append(word)
     return found
+
+
+def _are_reasons(word: str) -> bool:
+    """Whether a word after a bare `--retry-failed` is its value, and not the JOB."""
+    return all(part in {"all", *FailReason} for part in word.split(","))
 
 
 def _dashed(name: str) -> str:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +93,7 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
         _announce(prepared)
         progress = Progress()
         if flags.log_samples:
-            _log_samples(prepared, progress)
+            _log_samples(prepared, progress, note if flags.json else line)
         screen = make_screen(plain=flags.plain or flags.log_samples)
         summary = await execute(prepared, screen, progress, transport=transport, clock=clock)
     finally:
@@ -132,8 +132,8 @@ def _turns(job: Job) -> int:
     return job.episode.max_turns + job.episode.final_turn
 
 
-def _log_samples(prepared: Prepared, progress: Progress) -> None:
-    """A block for each finished sample, as the geo scripts printed it."""
+def _log_samples(prepared: Prepared, progress: Progress, say: Callable[[str], None]) -> None:
+    """A block for each finished sample, as the geo scripts printed it; `say` prints it."""
     import orjson
 
     from asyncgen.store.line import encode_failure, encode_trace
@@ -144,7 +144,7 @@ def _log_samples(prepared: Prepared, progress: Progress) -> None:
     def show(encoded: bytes, folder: str) -> None:
         number = progress.done + progress.failed.total()
         try:
-            line(render_block(number, total, orjson.loads(encoded), saved_to=str(prepared.directory / folder)))
+            say(render_block(number, total, orjson.loads(encoded), saved_to=str(prepared.directory / folder)))
             sys.stdout.flush()
         except BrokenPipeError:  # nobody reads the blocks any more: that is no reason to stop
             progress.on_trace = progress.on_failure = None

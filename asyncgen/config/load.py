@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -23,6 +24,7 @@ from asyncgen.core.errors import InputError
 T = TypeVar("T")
 
 TOP_KEYS = ("name", "task", "task_options", "endpoints", *SECTIONS)
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 LATER_KEYS = ("accept", "rules")
 """Keys of the YAML that may stand there empty."""
 
@@ -67,7 +69,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raw = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path}: a job file is a YAML mapping with at least 'task: NAME'")
@@ -75,14 +77,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if raw.pop(key, None):
             raise InputError(f"{path}: {key!r} is set, and this version does not have it; take it out")
     _check_keys(raw, TOP_KEYS, str(path), "")
-    for section, owner in SECTIONS.items():
+    for section in ("task_options", *SECTIONS):
         value = raw.get(section)
         if value is None:
             raw.pop(section, None)
             continue
         if not isinstance(value, dict):
             raise InputError(f"{path}: {section} must be a mapping, it is {value!r}")
-        _check_keys(value, [one.name for one in fields(owner)], str(path), f"{section}.")
+        if section in SECTIONS:
+            _check_keys(value, [one.name for one in fields(SECTIONS[section])], str(path), f"{section}.")
     _check_endpoints(raw, path)
     if not raw.get("task"):
         raise InputError(f"{path}: 'task' is missing: give a built-in name, module:Class or file.py:Class")
@@ -126,7 +129,7 @@ def parse_text(knob: Knob, text: str, where: str) -> Any:
         return text
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{where}: cannot read {text!r}") from error
 
 
@@ -135,9 +138,29 @@ def convert(value: Any, wanted: type[T], where: str) -> T:
     try:
         return msgspec.convert(value, wanted, strict=False)
     except msgspec.ValidationError as error:
-        text = str(error).replace(" - at `$.", ": ").rstrip("`").replace("`", "")
-        reason, _, key = text.rpartition(": ")
-        raise InputError(f"{where}: {key}: {reason}" if reason else f"{where}: {text}") from error
+        reason, _, place = str(error).replace("`", "").partition(" - at ")
+        key = place.removeprefix("$.")
+        if found := _BAD_CHOICE.fullmatch(reason):
+            reason += nearest(found[1], _choices(wanted, key))
+        raise InputError(f"{where}: {key}: {reason}" if key else f"{where}: {reason}") from error
+
+
+_BAD_CHOICE = re.compile(r"Invalid enum value '(.*)'", re.DOTALL)
+
+
+def _choices(wanted: Any, key: str) -> list[str]:
+    """The words that may stand at `key` (`dataset.order`) of a dataclass or struct."""
+    for name in key.split("."):
+        wanted = get_type_hints(wanted).get(name.partition("[")[0]) if isinstance(wanted, type) else None
+    return list(_words(wanted))
+
+
+def _words(annotation: Any) -> Iterator[str]:
+    for one in get_args(annotation):
+        if get_origin(annotation) is Literal:
+            yield str(one)
+        else:
+            yield from _words(one)
 
 
 def resolve(
@@ -173,8 +196,6 @@ def resolve(
 
 def _typed(knob: Knob, value: Any, where: str) -> Any:
     """Check a flag's or variable's value by itself, so that the error names the flag and not the file."""
-    if knob.section == "task":
-        return value
     convert({knob.name: value}, _single(knob), f"{where} {value!r}")
     return value
 
@@ -195,7 +216,7 @@ def _put_endpoints(raw: dict[str, Any], layer: Mapping[str, Any]) -> None:
     """`base_url` replaces the list (the first one's model and key variable stay); `model` goes to all."""
     urls = layer.get("base_url") or []
     if isinstance(urls, str):
-        urls = urls.split()
+        urls = urls.replace(",", " ").split()
     endpoints = raw.get("endpoints") or [{}]
     if urls:
         first = {key: value for key, value in endpoints[0].items() if key in {"model", "api_key_env"}}
@@ -207,8 +228,10 @@ def _put_endpoints(raw: dict[str, Any], layer: Mapping[str, Any]) -> None:
 
 
 def _check(job: Job) -> None:
-    if not job.name or not all(letter.isalnum() or letter in "._-" for letter in job.name) or not job.name.isascii():
-        raise InputError(f"name {job.name!r}: a job's name has letters, digits, '.', '_' and '-' only")
+    if not _NAME.fullmatch(job.name):
+        raise InputError(
+            f"name {job.name!r}: a job's name has letters, digits, '.', '_' and '-' only, and no '.' at its start"
+        )
     if found := problems(job):
         raise InputError("; ".join(found))
     try:

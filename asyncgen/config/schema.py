@@ -6,8 +6,9 @@ do. A field's `flags` metadata are the short flags that every job has beside `--
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 
@@ -153,6 +154,9 @@ SECTIONS: Mapping[str, type] = {
 }
 """The sections whose fields are knobs."""
 
+OWN_FIELDS = frozenset({"messages", "model", "n", "stream", "tools"})
+"""Fields of a request that are not for `sampling.extra_body`."""
+
 
 def problems(job: Job) -> list[str]:
     """What is out of range, one line each; empty when all is well."""
@@ -177,8 +181,27 @@ def problems(job: Job) -> list[str]:
         ),
         (0 <= job.schedule.max_failed <= 1, f"schedule.max_failed is {job.schedule.max_failed}: give a share, 0 to 1"),
         (job.schedule.grace >= 0, f"schedule.grace is {job.schedule.grace}: give 0 or more seconds"),
+        (job.store.disk_wait >= 0, f"store.disk_wait is {job.store.disk_wait}: give 0 or more seconds"),
+        (
+            (job.endpoint.max_outage or 0) >= 0,
+            f"endpoint.max_outage is {job.endpoint.max_outage}: give 0 or more seconds, or null",
+        ),
     ]
-    return [text for fine, text in checks if not fine] + _endpoint_problems(job) + _temperature_problems(job)
+    found = [text for fine, text in checks if not fine]
+    return _unfit_numbers(asdict(job)) or [*found, *_endpoint_problems(job), *_sampling_problems(job)]
+
+
+def _unfit_numbers(value: Any, path: str = "") -> list[str]:
+    """NaN and the infinities: no range holds them, and JSON has no word for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return [f"{path} is {value}: give a finite number"]
+    if isinstance(value, Mapping):
+        inner = [(f"{path}.{key}" if path else str(key), one) for key, one in value.items()]
+    elif isinstance(value, list | tuple):
+        inner = [(f"{path}[{number}]", one) for number, one in enumerate(value)]
+    else:
+        return []
+    return [text for name, one in inner for text in _unfit_numbers(one, name)]
 
 
 def _endpoint_problems(job: Job) -> list[str]:
@@ -191,12 +214,21 @@ def _endpoint_problems(job: Job) -> list[str]:
     return found
 
 
-def _temperature_problems(job: Job) -> list[str]:
-    temperatures = job.sampling.temperatures
-    if temperatures is not None and len(temperatures) < job.episode.rollouts:
-        wanted = job.episode.rollouts
-        return [f"sampling.temperatures has {len(temperatures)} values for {wanted} rollouts: give one for each"]
-    return []
+def _sampling_problems(job: Job) -> list[str]:
+    sampling, rollouts = job.sampling, job.episode.rollouts
+    temperatures = sampling.temperatures
+    found = []
+    if temperatures is not None and len(temperatures) < rollouts:
+        found.append(f"sampling.temperatures has {len(temperatures)} values for {rollouts} rollouts: give one for each")
+    if any(one < 0 for one in temperatures or ()):
+        found.append(f"sampling.temperatures is {list(temperatures or ())}: give 0 or more")
+    if sampling.top_p is not None and not 0 < sampling.top_p <= 1:
+        found.append(f"sampling.top_p is {sampling.top_p}: give more than 0, at most 1")
+    if sampling.seed is not None and not -(2**63) <= sampling.seed < 2**63 - rollouts:
+        found.append(f"sampling.seed is {sampling.seed}: give a number of 64 bits")
+    if taken := sorted(OWN_FIELDS.intersection(sampling.extra_body)):
+        found.append(f"sampling.extra_body has {', '.join(taken)}: each request has that already; take it out")
+    return found
 
 
 def parse_partition(text: str | None) -> tuple[int, int] | None:

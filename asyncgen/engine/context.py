@@ -5,13 +5,15 @@ Knows the episode that it belongs to. Does not know turns.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.task import Task
 from asyncgen.core.types import Completion, Json, Message, Picture, Sample
 from asyncgen.engine.conversation import Conversation
-from asyncgen.engine.requests import Budget, Requests
+from asyncgen.engine.requests import Budget, OutOfTimeError, Requests
 from asyncgen.engine.workers import Workers
 from asyncgen.tools.gallery import Gallery
 
@@ -30,7 +32,7 @@ class EpisodeContext:
         workers: Workers,
         requests: Requests,
         sampling: Mapping[str, Json],
-        budget: Budget,
+        deadline: float,
     ) -> None:
         self._task = task
         self._sample = sample
@@ -38,8 +40,10 @@ class EpisodeContext:
         self._workers = workers
         self._requests = requests
         self._sampling = sampling
-        self._budget = budget
+        self._deadline = deadline
         self._pictures: list[Picture] = []
+        self._numbering = asyncio.Lock()
+        """A tool may ask for several pictures at once; each gets a number of its own."""
 
     @property
     def task(self) -> Task:
@@ -80,12 +84,13 @@ class EpisodeContext:
         )
 
     async def _picture(self, ref: Any) -> Picture:
-        for known in self._pictures:
-            if known.ref is ref:
-                return known
-        picture = await self.offload(self._gallery.picture, ref, len(self._pictures))
-        self._pictures.append(picture)
-        return picture
+        async with self._numbering:
+            for known in self._pictures:
+                if known.ref is ref:
+                    return known
+            picture = await self.offload(self._gallery.picture, ref, len(self._pictures))
+            self._pictures.append(picture)
+            return picture
 
     async def open(self, image: int) -> Any:
         """Picture N as a PIL image; do not change it in place."""
@@ -93,9 +98,10 @@ class EpisodeContext:
 
     async def edit(self, op: str, arguments: Mapping[str, Json]) -> Picture:
         """Apply `zoom` or `rotate`; the result is the next picture."""
-        picture = await self.offload(self._gallery.edit, tuple(self._pictures), op, arguments)
-        self._pictures.append(picture)
-        return picture
+        async with self._numbering:
+            picture = await self.offload(self._gallery.edit, tuple(self._pictures), op, arguments)
+            self._pictures.append(picture)
+            return picture
 
     async def offload(self, function: Callable[..., T], *args: Any) -> T:
         """Run in a thread."""
@@ -106,14 +112,22 @@ class EpisodeContext:
         return await self._workers.in_process(function, *args, seconds=seconds)
 
     async def complete(self, messages: Sequence[Message], **sampling: Json) -> Completion:
-        """Ask through the run's own endpoints, under the same limits."""
+        """Ask through the run's own endpoints, under the same limits.
+
+        It has the seconds of an episode for itself: a reward may still ask when the episode's own are over.
+        Raises EpisodeError, AsyncgenError.
+        """
         conversation = Conversation()
         conversation.extend([await self.show(message) for message in messages])
-        answer = await self._requests.complete(
-            conversation.messages,
-            sampling={**self._sampling, **sampling},
-            tools_json=None,
-            budget=self._budget,
-            begun=True,
-        )
+        try:
+            answer = await self._requests.complete(
+                conversation.messages,
+                sampling={**self._sampling, **sampling},
+                tools_json=None,
+                budget=Budget(deadline=self._deadline),
+                begun=True,
+            )
+        except OutOfTimeError as error:
+            text = f"context.complete: no answer within {self._deadline:g} s; raise episode.deadline"
+            raise EpisodeError(FailReason.TIMEOUT, text) from error
         return answer.completion

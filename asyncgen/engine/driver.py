@@ -7,17 +7,18 @@ sample; all of them belong to one TaskGroup.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Protocol
 
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import AsyncgenError, EpisodeError, TemporaryError
+from asyncgen.core.errors import AsyncgenError, EpisodeError, FailReason, TemporaryError
 from asyncgen.core.trace import Failure, Trace
 from asyncgen.core.types import Sample
 from asyncgen.endpoint.faults import Fault
 from asyncgen.endpoint.transport import Transport
 from asyncgen.engine.live import LiveEpisode, Setting, internal_error
 from asyncgen.engine.progress import Progress
+from asyncgen.engine.requests import NotStartedError
 from asyncgen.engine.scheduler import (
     Admit,
     Blocked,
@@ -31,6 +32,7 @@ from asyncgen.engine.scheduler import (
     Holding,
     Probe,
     Probed,
+    Refuse,
     Scheduler,
     Tick,
 )
@@ -84,8 +86,13 @@ class Driver:
         self._max_outage = max_outage
         self._finished = asyncio.Event()
         self._episodes: set[asyncio.Task[None]] = set()
+        """Those that run. One that was created and has not run yet is not here: cancelled before its first step, a
+        coroutine never gets to its `finally`, and the scheduler would wait for its end."""
+        self._side: set[asyncio.Task[None]] = set()
+        """The ticker and the probes: they end with the last episode."""
         self._group: asyncio.TaskGroup | None = None
         self._cancel_at: float | None = None
+        self._cancelled = False
         self._internal_in_a_row = 0
 
     async def run(self) -> None:
@@ -93,10 +100,11 @@ class Driver:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                ticker = group.create_task(self._ticker())
+                self._aside(self._ticker())
                 self.tell(Tick())
                 await self._finished.wait()
-                ticker.cancel()
+                for side in self._side:
+                    side.cancel()
         except BaseExceptionGroup as failures:
             raise first_cause(failures) from failures
 
@@ -117,8 +125,10 @@ class Driver:
             case Grant(ticket, endpoint):
                 if not self._setting.requests.grant(ticket, endpoint):
                     return Dropped(endpoint)
+            case Refuse(ticket):
+                self._setting.requests.refuse(ticket)
             case Probe(endpoint):
-                self._own(self._probe(endpoint))
+                self._aside(self._probe(endpoint))
             case Finished():
                 self._finished.set()
         return None
@@ -127,23 +137,27 @@ class Driver:
         key = next(self._keys, None)
         if key is None:
             return Exhausted()
-        episode = self._own(self._episode(*key))
-        self._episodes.add(episode)
-        episode.add_done_callback(self._episodes.discard)
+        self._own(self._episode(*key))
         return None
 
-    def _own(self, coroutine: object) -> asyncio.Task[None]:
+    def _own(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
         assert self._group is not None  # noqa: S101  # only called inside run()
-        return self._group.create_task(coroutine)  # type: ignore[arg-type]  # coroutines of ours
+        return self._group.create_task(coroutine)
+
+    def _aside(self, coroutine: Coroutine[None, None, None]) -> None:
+        side = self._own(coroutine)
+        self._side.add(side)
+        side.add_done_callback(self._side.discard)
 
     def drain(self) -> None:
-        """Start nothing new; what runs has `grace` seconds to finish."""
+        """Start nothing new; what has a turn behind it, or a request open, has `grace` seconds to finish."""
         if self._cancel_at is None:
             self._cancel_at = self._clock.monotonic() + self._grace
             self.tell(Draining())
 
     def cancel(self) -> None:
         """Stop what runs, now."""
+        self._cancelled = True
         self.drain()
         for episode in self._episodes:
             episode.cancel()
@@ -151,7 +165,7 @@ class Driver:
     @property
     def running(self) -> int:
         """Episodes alive."""
-        return len(self._episodes)
+        return self._scheduler.alive
 
     async def _ticker(self) -> None:
         while True:
@@ -194,30 +208,46 @@ class Driver:
             held += count
             self.tell(Holding(count))
 
+        own = asyncio.current_task()
+        assert own is not None  # noqa: S101  # a coroutine of a TaskGroup
+        self._episodes.add(own)
+        try:
+            if not self._cancelled:
+                await self._save(await self._attempt(index, rollout, hold))
+        except NotStartedError:
+            pass  # it is still to be done, by the next start
+        except BaseException:
+            self.tell(Draining())  # the group is closing, or soon will be: nothing may be started in it
+            raise
+        finally:
+            self._episodes.discard(own)
+            self.tell(Ended(held))
+
+    async def _attempt(self, index: int, rollout: int, hold: Callable[[int], None]) -> Trace | Failure:
+        """The boundary: what goes wrong in a row, a task, a tool or a reward costs one episode."""
         live = LiveEpisode(self._setting, Sample(index=index, data={}), rollout, hold=hold)
         try:
             sample = await self._setting.workers.offload(self._read, index)
             live = LiveEpisode(self._setting, sample, rollout, hold=hold)
-            trace = await live.run()
-            await self._store.append(trace)
-            self._internal_in_a_row = 0
-            self._progress.add_trace(trace)
-        except (AsyncgenError, asyncio.CancelledError):
-            self.tell(Draining())  # the group is closing, or soon will be: nothing may be started in it
+            return await live.run()
+        except (AsyncgenError, NotStartedError):
             raise
         except EpisodeError as error:
-            await self._fail(live.failed(error))
-        except Exception as error:  # noqa: BLE001  # the boundary: a bug in a task or a reward costs one episode
-            await self._fail(live.failed(internal_error(error)))
-        finally:
-            self.tell(Ended(held))
+            return live.failed(error)
+        except Exception as error:  # noqa: BLE001  # the boundary
+            return live.failed(internal_error(error))
 
-    async def _fail(self, failure: Failure) -> None:
-        await self._store.fail(failure)
-        self._progress.add_failure(failure)
-        self._internal_in_a_row = self._internal_in_a_row + 1 if failure.reason == "internal" else 0
+    async def _save(self, outcome: Trace | Failure) -> None:
+        if isinstance(outcome, Trace):
+            await self._store.append(outcome)
+            self._internal_in_a_row = 0
+            self._progress.add_trace(outcome)
+            return
+        await self._store.fail(outcome)
+        self._progress.add_failure(outcome)
+        self._internal_in_a_row = self._internal_in_a_row + 1 if outcome.reason == FailReason.INTERNAL else 0
         if self._internal_in_a_row >= INTERNAL_LIMIT:
-            raise AsyncgenError(f"{INTERNAL_LIMIT} episodes in a row failed with an internal error: {failure.error}")
+            raise AsyncgenError(f"{INTERNAL_LIMIT} episodes in a row failed with an internal error: {outcome.error}")
 
 
 def first_cause(failure: BaseException) -> BaseException:

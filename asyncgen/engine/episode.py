@@ -3,12 +3,11 @@
 Knows the turn loop: calls, answers, limits, follow-ups, the final turn. No I/O, no clock, no encoding: the driver feeds
 it live completions, a resume may feed it stored ones, a test feeds it what it likes.
 
-    begin ──Ask──▶ on_completion ──RunCalls──▶ on_results ──Ask──▶ …  ──Finish
+    begin ──Ask──▶ on_completion, decide ──RunCalls──▶ on_results ──Ask──▶ …  ──Finish
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -119,31 +118,36 @@ def begin(plan: Plan) -> Step:
     return EpisodeState(asked=plan.opening), Ask(messages=plan.opening, tools=plan.mode is ToolMode.NATIVE)
 
 
-def on_completion(plan: Plan, state: EpisodeState, completion: Completion, exchange: Exchange) -> Step:
-    """The turn's completion is here. Raises EpisodeError(content_filter)."""
-    number = len(state.turns) + 1
-    visible = split_thinking(completion.content)[1]
+def on_completion(state: EpisodeState, completion: Completion, exchange: Exchange) -> EpisodeState:
+    """The turn's completion is here. It is kept before anything is read out of it: whatever that raises, the turn is
+    not lost."""
     turn = Turn(
-        number=number,
+        number=len(state.turns) + 1,
         messages=state.asked,
         completion=completion,
-        visible=visible,
+        visible=split_thinking(completion.content)[1],
         endpoint=exchange.endpoint,
         seconds=exchange.seconds,
         attempts=exchange.attempts,
     )
-    state = replace(state, turns=(*state.turns, turn), asked=())
-    if completion.finish_reason == "content_filter":
-        raise EpisodeError(FailReason.CONTENT_FILTER, f"turn {number}: the server's content filter cut the answer off")
-    if completion.finish_reason == "length":
+    return replace(state, turns=(*state.turns, turn), asked=())
+
+
+def decide(plan: Plan, state: EpisodeState) -> Step:
+    """What follows from the latest completion. Raises EpisodeError(content_filter), and what the task raises."""
+    turn = state.turns[-1]
+    if turn.completion.finish_reason == "content_filter":
+        text = f"turn {turn.number}: the server's content filter cut the answer off"
+        raise EpisodeError(FailReason.CONTENT_FILTER, text)
+    if turn.completion.finish_reason == "length":
         return state, _finish(plan, state, StopReason.LENGTH)
     calls = _calls(plan, turn)
     if not plan.tools or state.final:
         return _without_tools(plan, state, calls)
-    answer = plan.task.answer(without_calls(visible))
+    answer = plan.task.answer(without_calls(turn.visible))
     if answer and (not calls or plan.task.answer_first):
         state = _unanswered(state, calls, "not run: the answer came in the same turn")
-        return state, Finish(stop=StopReason.ANSWERED, answer=answer, final_response=visible)
+        return state, Finish(stop=StopReason.ANSWERED, answer=answer, final_response=turn.visible)
     if calls:
         return _plan_calls(plan, state, calls)
     return _follow_up(plan, state)
@@ -151,9 +155,17 @@ def on_completion(plan: Plan, state: EpisodeState, completion: Completion, excha
 
 def on_results(plan: Plan, state: EpisodeState, results: Sequence[CallResult]) -> Step:
     """The calls of the latest turn are answered."""
-    turn = replace(state.turns[-1], results=tuple(results))
-    state = replace(state, turns=(*state.turns[:-1], turn))
-    return _ask(plan, state, result_messages(results))
+    return _ask(plan, _with_results(state, results), result_messages(results))
+
+
+def on_break(
+    state: EpisodeState, calls: Sequence[PlannedCall], results: Sequence[CallResult], error: str
+) -> EpisodeState:
+    """The next call after these results did not come to its end, and no later one is run: all of them are kept."""
+    others = calls[len(results) :]
+    errors = [error, *(one.error or "not run: an earlier call was the last" for one in others[1:])]
+    kept = [_unrun(one.call, text) for one, text in zip(others, errors, strict=True)]
+    return _with_results(state, [*results, *kept])
 
 
 def on_limit(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
@@ -174,13 +186,14 @@ def _without_tools(plan: Plan, state: EpisodeState, calls: Sequence[ToolCall]) -
 
 def _follow_up(plan: Plan, state: EpisodeState) -> Step:
     """Neither call nor answer."""
-    if len(state.turns) >= plan.max_turns:
-        if plan.final_turn:
-            return _ask(plan, state, ())
-        return state, _finish(plan, state, StopReason.NO_ANSWER)
+    used_up = len(state.turns) >= plan.max_turns
+    if used_up and plan.final_turn:
+        return _ask(plan, state, ())
     reply = plan.task.reply(plan.sample, state.turns)
-    if reply is None:
+    if not reply:
         return state, _finish(plan, state, StopReason.NO_ANSWER)
+    if used_up:
+        return state, _finish(plan, state, StopReason.MAX_TURNS)
     return _ask(plan, state, tuple(reply))
 
 
@@ -211,14 +224,19 @@ def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
 def _calls(plan: Plan, turn: Turn) -> tuple[ToolCall, ...]:
     """All calls of a turn: native ones, then those written in visible text. Ids are there, and each is its own."""
     native = turn.completion.tool_calls
-    seen = Counter(call.id for call in native)
-    numbered = [
-        call if call.id and seen[call.id] == 1 else replace(call, id=f"call_{turn.number}_{n}")
-        for n, call in enumerate(native, 1)
-    ]
-    if plan.tools:
-        numbered += scan_calls(turn.visible, turn=turn.number, first=len(numbered) + 1)
-    return tuple(numbered)
+    written = scan_calls(turn.visible, turn=turn.number, first=len(native) + 1) if plan.tools else ()
+    given = {call.id for call in native}
+    calls: list[ToolCall] = []
+    taken = {""}
+    for number, call in enumerate((*native, *written), 1):
+        own = call.id
+        if own in taken or (not call.native and own in given):
+            own = f"call_{turn.number}_{number}"
+            while own in given:  # a server's id that looks like one of ours
+                own += "_"
+        taken.add(own)
+        calls.append(replace(call, id=own))
+    return tuple(calls)
 
 
 def _plan_calls(plan: Plan, state: EpisodeState, calls: Sequence[ToolCall]) -> Step:
@@ -227,20 +245,20 @@ def _plan_calls(plan: Plan, state: EpisodeState, calls: Sequence[ToolCall]) -> S
         state = _unanswered(state, calls, f"not run: the limit of {plan.max_turns} turns was reached")
         return state, _finish(plan, state, StopReason.MAX_TURNS)
     planned = []
-    for position, call in enumerate(calls):
-        error = f"not run: only the first {MAX_CALLS} calls of a turn are run" if position >= MAX_CALLS else ""
-        state, one = _plan_call(plan, state, call, error)
+    for call in calls[:MAX_CALLS]:
+        state, one = _plan_call(plan, state, call)
         planned.append(one)
+    error = f"not run: only the first {MAX_CALLS} calls of a turn are run"
+    planned += [PlannedCall(call=call, arguments={}, error=error) for call in calls[MAX_CALLS:]]
     return state, RunCalls(calls=tuple(planned))
 
 
-def _plan_call(plan: Plan, state: EpisodeState, call: ToolCall, error: str) -> tuple[EpisodeState, PlannedCall]:
+def _plan_call(plan: Plan, state: EpisodeState, call: ToolCall) -> tuple[EpisodeState, PlannedCall]:
     arguments = parse_arguments(call.arguments)
     key = (call.name, canonical_arguments(call.arguments) if arguments is not None else call.arguments)
     repeats = state.repeats + 1 if key == state.last_call else 1
     state = replace(state, last_call=key, repeats=repeats)
-    error = error or _call_error(plan, call, arguments, repeats)
-    return state, PlannedCall(call=call, arguments=arguments or {}, error=error)
+    return state, PlannedCall(call=call, arguments=arguments or {}, error=_call_error(plan, call, arguments, repeats))
 
 
 def _call_error(plan: Plan, call: ToolCall, arguments: Mapping[str, Json] | None, repeats: int) -> str:
@@ -256,7 +274,7 @@ def _call_error(plan: Plan, call: ToolCall, arguments: Mapping[str, Json] | None
         return f"the arguments of {call.name} are not a JSON object. Send the call again with valid JSON."
     if repeats >= SAME_CALL_LIMIT:
         return (
-            f"this is the same call of {call.name} {repeats} times in a row; its result stays the same. "
+            f"this is the same call of {call.name} {repeats} times in a row; it was not run. "
             "Make a different call or give your answer."
         )
     return ""
@@ -264,10 +282,16 @@ def _call_error(plan: Plan, call: ToolCall, arguments: Mapping[str, Json] | None
 
 def _unanswered(state: EpisodeState, calls: Sequence[ToolCall], error: str) -> EpisodeState:
     """Keep calls that will get no answer."""
-    if not calls:
-        return state
-    results = tuple(CallResult(call=call, result=ToolResult(text=""), error=error) for call in calls)
-    return replace(state, turns=(*state.turns[:-1], replace(state.turns[-1], results=results)))
+    return _with_results(state, [_unrun(call, error) for call in calls])
+
+
+def _unrun(call: ToolCall, error: str) -> CallResult:
+    return CallResult(call=call, result=ToolResult(text=""), error=error)
+
+
+def _with_results(state: EpisodeState, results: Sequence[CallResult]) -> EpisodeState:
+    turn = replace(state.turns[-1], results=tuple(results))
+    return replace(state, turns=(*state.turns[:-1], turn))
 
 
 def _own_message(plan: Plan, turn: Turn) -> Message:
@@ -289,7 +313,7 @@ def _with_text(messages: tuple[Message, ...], text: str) -> tuple[Message, ...]:
     if not messages or messages[-1].role != "user":
         return (*messages, Message("user", text))
     last = messages[-1]
-    return (*messages[:-1], replace(last, content=(*last.parts, f"\n\n{text}")))
+    return (*messages[:-1], replace(last, content=tuple(join_texts([*last.parts, f"\n\n{text}"]))))
 
 
 def result_messages(results: Sequence[CallResult]) -> tuple[Message, ...]:

@@ -10,13 +10,13 @@ import inspect
 import math
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import EpisodeError, FailReason, ToolError
+from asyncgen.core.errors import AsyncgenError, EpisodeError, FailReason, ToolError
 from asyncgen.core.task import Task
 from asyncgen.core.trace import Failure, Trace
-from asyncgen.core.types import CallResult, Json, Message, Sample, StopReason, ToolMode, ToolResult
+from asyncgen.core.types import CallResult, Json, Sample, StopReason, ToolMode, ToolResult
 from asyncgen.engine.context import EpisodeContext
 from asyncgen.engine.conversation import Conversation
 from asyncgen.engine.episode import (
@@ -28,6 +28,8 @@ from asyncgen.engine.episode import (
     PlannedCall,
     RunCalls,
     begin,
+    decide,
+    on_break,
     on_completion,
     on_limit,
     on_results,
@@ -55,8 +57,10 @@ class Setting:
     workers: Workers
     requests: Requests
     clock: Clock
-    tools_refused: bool = False
-    """The server has refused `tools`: later episodes of an `auto` task start in text mode."""
+
+
+class _ContextFullError(Exception):
+    """The conversation has outgrown the model's context after at least one turn."""
 
 
 class LiveEpisode:
@@ -76,27 +80,34 @@ class LiveEpisode:
             workers=setting.workers,
             requests=setting.requests,
             sampling=self._sampling,
-            budget=self._budget,
+            deadline=setting.deadline,
         )
         self._state = EpisodeState()
         self._conversation = Conversation()
         self._mode = ToolMode.NONE
 
     async def run(self) -> Trace:
-        """Drive to the end and score. Raises EpisodeError, and AsyncgenError where the run cannot go on."""
+        """Drive to the end and score.
+
+        Raises EpisodeError, NotStartedError, and AsyncgenError where the run cannot go on.
+        """
         setting = self._setting
-        mode = setting.kit.mode(setting.task.tool_calls, refused=setting.tools_refused)
+        mode = setting.kit.mode(setting.task.tool_calls, refused=setting.requests.tools_refused)
         try:
             finish = await self._drive(mode)
-        except ToolsRefusedError:
-            setting.tools_refused = True
+        except ToolsRefusedError as refused:
+            if setting.task.tool_calls == "native":
+                text = f"{refused}; with task.tool_calls: auto or text, calls travel as text"
+                raise EpisodeError(FailReason.BAD_REQUEST, text) from refused
+            setting.requests.tools_refused = True
             self._context.clear()
             finish = await self._drive(ToolMode.TEXT)
         return await self._score(self._trace(finish))
 
     def failed(self, error: EpisodeError) -> Failure:
         """What is to be stored when `run` raised."""
-        finish = Finish(stop=StopReason.FAILED, answer="", final_response="")
+        turns = self._state.turns
+        finish = Finish(stop=StopReason.FAILED, answer="", final_response=turns[-1].visible if turns else "")
         return failure(self._trace(finish), self._setting.task, error)
 
     def _trace(self, finish: Finish) -> Trace:
@@ -132,12 +143,11 @@ class LiveEpisode:
                 if isinstance(action, RunCalls):
                     self._state, action = on_results(plan, self._state, await self._run_calls(action))
                 else:
-                    self._state, action = await self._ask(plan, action)
+                    self._state = await self._ask(action)
+                    self._state, action = decide(plan, self._state)
             except OutOfTimeError:
                 return self._out_of_time(plan)
-            except EpisodeError as error:
-                if error.reason is not FailReason.CONTEXT_OVERFLOW or not self._state.turns:
-                    raise
+            except _ContextFullError:
                 return on_limit(plan, self._state, StopReason.CONTEXT)
         return action
 
@@ -149,34 +159,46 @@ class LiveEpisode:
             )
         return on_limit(plan, self._state, StopReason.DEADLINE)
 
-    async def _ask(self, plan: Plan, ask: Ask) -> tuple[EpisodeState, Ask | RunCalls | Finish]:
-        messages = [await self._shown(message) for message in ask.messages]
-        self._hold(self._conversation.extend(messages))
-        answer = await self._setting.requests.complete(
-            self._conversation.messages,
-            sampling=self._sampling,
-            tools_json=self._setting.kit.schemas_json if ask.tools else None,
-            budget=self._budget,
-            begun=bool(self._state.turns),
-        )
-        name = self._setting.requests.servers[answer.endpoint].target.name
+    async def _ask(self, ask: Ask) -> EpisodeState:
+        """The state with the turn's completion in it."""
+        own = len(ask.messages) - len(self._state.asked)
+        shown = [await self._context.show(message) for message in ask.messages]  # a task's reply may have images too
+        self._state = replace(self._state, asked=tuple(shown[own:]))
+        self._hold(self._conversation.extend(shown))
+        requests = self._setting.requests
+        try:
+            answer = await requests.complete(
+                self._conversation.messages,
+                sampling=self._sampling,
+                tools_json=self._setting.kit.schemas_json if ask.tools else None,
+                budget=self._budget,
+                begun=bool(self._state.turns),
+            )
+        except EpisodeError as error:
+            if error.reason is FailReason.CONTEXT_OVERFLOW and self._state.turns:
+                raise _ContextFullError from error
+            raise
+        name = requests.servers[answer.endpoint].target.name
         exchange = Exchange(endpoint=name, seconds=answer.seconds, attempts=answer.attempts)
-        return on_completion(plan, self._state, answer.completion, exchange)
-
-    async def _shown(self, message: Message) -> Message:
-        """A reply of the task may have image references too."""
-        return await self._context.show(message)
+        return on_completion(self._state, answer.completion, exchange)
 
     async def _run_calls(self, action: RunCalls) -> list[CallResult]:
-        results = []
-        for planned in action.calls:
-            if planned.error:
-                results.append(CallResult(call=planned.call, result=ToolResult(text=""), error=planned.error))
-            else:
-                results.append(await self._run_call(planned))
+        results: list[CallResult] = []
+        try:
+            for planned in action.calls:
+                results.append(await self._run_call(planned))  # noqa: PERF401  # those so far count when one raises
+        except OutOfTimeError:
+            error = f"broken off: the episode's deadline of {self._setting.deadline:g} s was over"
+            self._state = on_break(self._state, action.calls, results, error)
+            raise
+        except EpisodeError as failed:
+            self._state = on_break(self._state, action.calls, results, failed.text)
+            raise
         return results
 
     async def _run_call(self, planned: PlannedCall) -> CallResult:
+        if planned.error:
+            return CallResult(call=planned.call, result=ToolResult(text=""), error=planned.error)
         clock = self._setting.clock
         tool = self._setting.kit.tools[planned.call.name]
         started = clock.monotonic()
@@ -187,7 +209,7 @@ class LiveEpisode:
                 result = await tool(self._context, planned.arguments)
         except ToolError as refused:
             error = str(refused)
-        except EpisodeError:
+        except (EpisodeError, AsyncgenError):
             raise
         except Exception as crash:
             if isinstance(crash, TimeoutError) and limit.expired():
@@ -211,14 +233,26 @@ class LiveEpisode:
         return with_scores(trace, task, scores)
 
 
-def _check_scores(task: Task, reward: object, given: Mapping[str, float | bool | str]) -> None:
+def _check_scores(task: Task, reward: object, given: object) -> None:
+    """What a reward gives is a dict with the task's keys and finite numbers. Raises EpisodeError(internal)."""
     name = getattr(reward, "__name__", type(reward).__name__)
+    if not isinstance(given, Mapping):
+        raise EpisodeError(FailReason.INTERNAL, f"reward {name} gave {type(given).__name__}; give a dict of scores")
     for key, value in given.items():
         if key not in task.scores:
             known = ", ".join(task.scores)
             raise EpisodeError(FailReason.INTERNAL, f"reward {name} gave {key!r}; the task's scores are {known}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise EpisodeError(FailReason.INTERNAL, f"reward {name} gave {value} for {key!r}")
+        if not _is_score(value, task.scores[key]):
+            raise EpisodeError(FailReason.INTERNAL, f"reward {name} gave {value!r:.80} for {key!r}")
+
+
+def _is_score(value: object, failure_value: float | bool | str) -> bool:  # a score
+    if isinstance(failure_value, str):
+        return isinstance(value, str)
+    try:
+        return math.isfinite(value)  # type: ignore[arg-type]  # numpy's numbers count, and what is none raises
+    except (TypeError, OverflowError):
+        return False
 
 
 def _where(error: BaseException) -> str:

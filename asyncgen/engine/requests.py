@@ -10,10 +10,10 @@ import asyncio
 import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import EpisodeError
+from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.types import Completion, Json
 from asyncgen.endpoint.faults import Fault
 from asyncgen.endpoint.retry import Abort, Fail, Free, Refit, TextMode, TurnRetries, Wait
@@ -21,13 +21,20 @@ from asyncgen.endpoint.transport import Target, Transport
 from asyncgen.endpoint.wire import request_chunks
 from asyncgen.engine.scheduler import Dropped, Event, Faulted, Passed, Scheduler, Wanted, Withdrawn
 
+_NOBODY_THERE = {0, 502, 503, 504}
+"""Statuses of a server that is down or loading its model; 0: none was read."""
+
 
 class ToolsRefusedError(Exception):
-    """The server does not take `tools`: the episode starts over in text mode."""
+    """The server does not take `tools`: the episode starts over in text mode. The text is the server's."""
 
 
 class OutOfTimeError(Exception):
     """The episode's deadline is over."""
+
+
+class NotStartedError(Exception):
+    """The run is draining, and the episode has no turn yet: it ends as if it had never been started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +70,17 @@ class Answer:
     attempts: int
 
 
+@dataclass(slots=True, eq=False)
+class _TurnRequests:
+    """One turn that is being asked for."""
+
+    sampling: Mapping[str, Json]
+    passed: int
+    """Requests of the run that had succeeded at this turn's start, or at its last fault."""
+    retries: TurnRetries = field(default_factory=TurnRetries)
+    attempts: int = 0
+
+
 class Requests:
     """The only place that sends completions."""
 
@@ -78,6 +96,8 @@ class Requests:
         rng: random.Random | None = None,
     ) -> None:
         self.servers = servers
+        self.tools_refused = False
+        """A server has refused `tools`, and text will do: they are not sent again in this run."""
         self._scheduler = scheduler
         self._tell = tell
         self._transport = transport
@@ -86,6 +106,8 @@ class Requests:
         self._rng = rng or random.Random()  # noqa: S311  # jitter, no secret
         self._tickets = itertools.count()
         self._waiting: dict[int, asyncio.Future[int]] = {}
+        self._failing: set[_TurnRequests] = set()
+        """Turns whose latest request failed."""
 
     def grant(self, ticket: int, endpoint: int) -> bool:
         """The scheduler's word; False when nobody waits any more."""
@@ -94,6 +116,12 @@ class Requests:
             return False
         future.set_result(endpoint)
         return True
+
+    def refuse(self, ticket: int) -> None:
+        """The scheduler's word: this ticket gets no slot any more."""
+        future = self._waiting.pop(ticket, None)
+        if future is not None and not future.done():
+            future.set_exception(NotStartedError())
 
     async def complete(
         self,
@@ -106,38 +134,50 @@ class Requests:
     ) -> Answer:
         """Ask until there is a completion.
 
-        Raises EpisodeError (this turn cannot be had), AsyncgenError (the run cannot go on), ToolsRefusedError,
-        OutOfTimeError.
+        Raises EpisodeError (this turn cannot be had), AsyncgenError (the run cannot go on), OutOfTimeError,
+        ToolsRefusedError where tools were sent, NotStartedError where nothing has `begun`.
         """
-        retries = TurnRetries()
-        passed_before = self._scheduler.pool.successes
-        attempts = 0
-        while True:
-            if budget.left <= 0:
-                raise OutOfTimeError
-            endpoint = await self._slot(begun=begun, sticky=budget.sticky)
-            attempts += 1
-            budget.attempts += 1
-            outcome, seconds = await self._send(endpoint, messages, sampling, tools_json, budget)
-            if not isinstance(outcome, Fault):
-                budget.sticky = endpoint
-                return Answer(completion=outcome, endpoint=endpoint, seconds=seconds, attempts=attempts)
-            others = self._others_passed(passed_before, outcome)
-            match retries.on_fault(outcome, others_passed=others, rng=self._rng):
-                case Wait(delay):
-                    await self._clock.sleep(delay)
-                case Free():
-                    pass
-                case Refit(max_tokens):
-                    sampling = {**sampling, "max_tokens": max_tokens}
-                case TextMode():
-                    raise ToolsRefusedError(outcome.text)
-                case Fail(reason, text):
-                    if budget.left <= 0:
-                        raise OutOfTimeError
-                    raise EpisodeError(reason, text)
-                case Abort(error):
-                    raise error
+        turn = _TurnRequests(sampling=sampling, passed=self._scheduler.pool.successes)
+        try:
+            while True:
+                if budget.left <= 0:
+                    raise OutOfTimeError
+                endpoint = await self._slot(begun=begun, sticky=budget.sticky)
+                if tools_json is not None and self.tools_refused:
+                    self._tell(Dropped(endpoint))
+                    raise ToolsRefusedError("another request has shown that tools are refused")
+                turn.attempts += 1
+                budget.attempts += 1
+                outcome, seconds = await self._send(endpoint, messages, turn.sampling, tools_json, budget)
+                if not isinstance(outcome, Fault):
+                    budget.sticky = endpoint
+                    return Answer(completion=outcome, endpoint=endpoint, seconds=seconds, attempts=turn.attempts)
+                self._failing.add(turn)
+                await self._on_fault(turn, outcome, with_tools=tools_json is not None, budget=budget)
+        finally:
+            self._failing.discard(turn)
+
+    async def _on_fault(self, turn: _TurnRequests, fault: Fault, *, with_tools: bool, budget: Budget) -> None:
+        """Returns when the turn may be asked for again."""
+        others = self._others_passed(turn, fault)
+        turn.passed = self._scheduler.pool.successes
+        match turn.retries.on_fault(fault, others_passed=others, rng=self._rng):
+            case Wait(delay):
+                await self._clock.sleep(delay)
+            case Free():
+                pass
+            case Refit(max_tokens):
+                turn.sampling = {**turn.sampling, "max_tokens": max_tokens}
+            case TextMode() if with_tools:
+                raise ToolsRefusedError(fault.text)
+            case TextMode():
+                raise EpisodeError(FailReason.BAD_REQUEST, fault.text)
+            case Fail(reason, text):
+                if budget.left <= 0:
+                    raise OutOfTimeError
+                raise EpisodeError(reason, text)
+            case Abort(error):
+                raise error
 
     async def _send(
         self,
@@ -148,10 +188,10 @@ class Requests:
         budget: Budget,
     ) -> tuple[Completion | Fault, float]:
         server = self.servers[endpoint]
-        chunks = request_chunks(messages, model=server.model, sampling=sampling, tools_json=tools_json)
         started = self._clock.monotonic()
         event: Event = Dropped(endpoint)
         try:
+            chunks = request_chunks(messages, model=server.model, sampling=sampling, tools_json=tools_json)
             outcome = await self._transport.complete(
                 server.target, chunks, timeout=min(self._turn_timeout, budget.left)
             )
@@ -179,12 +219,12 @@ class Requests:
                 self._tell(Withdrawn(ticket))
             raise
 
-    def _others_passed(self, before: int, fault: Fault) -> bool:
-        """Whether it is this turn that fails, and not the server: others got through meanwhile.
+    def _others_passed(self, turn: _TurnRequests, fault: Fault) -> bool:
+        """Whether it is this turn that fails, and not the server: others got through since its last fault.
 
-        The last episode of a run has no others. Where the server answers it (a status was read) and still fails it
-        time and again, it is taken for the one at fault.
+        The last episodes of a run have no others that could. Where all that are left fail, and the server is there to
+        say so, each is taken for the one at fault: or a run that ends with two poisoned prompts would never end.
         """
         scheduler = self._scheduler
-        alone = scheduler.alive == 1 and (scheduler.exhausted or scheduler.draining)
-        return scheduler.pool.successes > before or (alone and fault.status > 0)
+        last = (scheduler.exhausted or scheduler.draining) and len(self._failing) >= scheduler.alive
+        return scheduler.pool.successes > turn.passed or (last and fault.status not in _NOBODY_THERE)

@@ -91,7 +91,7 @@ class Exhausted:
 
 @dataclass(frozen=True, slots=True)
 class Draining:
-    """Start nothing new."""
+    """Start nothing new: no episode, and no first turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,13 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Refuse:
+    """This ticket gets no slot: the run is draining, and its episode has no turn yet."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Ask this endpoint whether it is back."""
 
@@ -144,7 +151,7 @@ class Finished:
     """Nothing lives and nothing will start."""
 
 
-Action: TypeAlias = Admit | Grant | Probe | Finished
+Action: TypeAlias = Admit | Grant | Refuse | Probe | Finished
 
 
 class Scheduler:
@@ -184,6 +191,8 @@ class Scheduler:
             self._most_open = max(self._most_open, self.open + BURST)
             self._most_alive = max(self._most_alive, self.alive + BURST)
             actions += [Probe(endpoint) for endpoint in self.pool.due_probes(now)]
+        if self.draining:
+            actions += self._refusals()
         actions += self._grants(now)
         actions += self._admissions(now)
         if not self._finished and self.alive == 0 and (self.exhausted or self.draining):
@@ -239,6 +248,12 @@ class Scheduler:
             self.limiter.acquire()
             actions.append(Grant(wanted.ticket, endpoint))
         return actions
+
+    def _refusals(self) -> list[Action]:
+        refused = [wanted.ticket for wanted in self._fresh if wanted.ticket not in self._withdrawn]
+        self._withdrawn.difference_update(wanted.ticket for wanted in self._fresh)
+        self._fresh.clear()
+        return [Refuse(ticket) for ticket in refused]
 
     def _head(self) -> Wanted | None:
         """The next ticket: those under way first, then in order of asking."""

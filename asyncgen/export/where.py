@@ -16,6 +16,7 @@ from asyncgen.core.types import Json
 BATCH = 2000
 _PARTS = (("reward", "reward_score"), ("meta", "metadata"), ("data", "sample_data"))
 _TOP = ("id", "rollout", "sample_index", "answer", "final_response", "config_id")
+_ROW = "__row"
 _TYPES = {bool: "BOOLEAN", int: "DOUBLE", float: "DOUBLE", str: "VARCHAR"}
 
 
@@ -23,8 +24,10 @@ def filtered(read: Callable[[], Iterable[Mapping[str, Json]]], where: str) -> It
     """The traces for which `where` is true. `read` gives them anew each time. Raises InputError for wrong SQL."""
     import duckdb
 
+    from asyncgen.source.select import SHUT
+
     kinds = _kinds(read())
-    connection = duckdb.connect(config={"enable_external_access": "false"})
+    connection = duckdb.connect(config=SHUT)
     try:
         for batch in _batches(read()):
             yield from _kept(connection, batch, kinds, where)
@@ -59,7 +62,7 @@ def _kept(
     import duckdb
     import pyarrow as pa
 
-    columns: dict[str, Any] = {"__row": pa.array(range(len(batch)))}
+    columns: dict[str, Any] = {_ROW: pa.array(range(len(batch)))}
     for alias, part in _PARTS:
         for number, (name, kind) in enumerate(kinds[alias].items()):
             values = [_value(trace[part].get(name), kind) for trace in batch]
@@ -68,8 +71,11 @@ def _kept(
         columns[f"__top_{name}"] = pa.array([trace[name] for trace in batch])
     connection.register("__batch", pa.table(columns))
     try:
-        query = f"SELECT __row FROM ({_select(kinds)}) WHERE ({where})"
-        rows = connection.execute(query).fetchall()
+        query = f"SELECT {_ROW} FROM ({_select(kinds)}) WHERE ({where}\n) ORDER BY {_ROW}"  # noqa: S608  # the user's SQL
+        statements = connection.extract_statements(query)
+        if len(statements) != 1:
+            raise duckdb.ParserException("give one condition, without ';'")
+        rows = connection.execute(statements[0]).fetchall()
     except duckdb.Error as error:
         raise InputError(f"--where {where!r}: {str(error).splitlines()[0]}{_names(kinds)}") from error
     finally:
@@ -79,20 +85,20 @@ def _kept(
 
 
 def _select(kinds: Mapping[str, Mapping[str, str]]) -> str:
-    """Bare columns first, then one struct a part."""
+    """Bare columns first, then one struct a part. SQL ignores case: of `Lat` and `lat` the first counts."""
     bare: dict[str, str] = {}
     structs = []
     for alias, _ in _PARTS:
-        fields = []
+        fields: dict[str, str] = {}
         for number, name in enumerate(kinds[alias]):
             bare.setdefault(name.lower(), f"__{alias}_{number} AS {_quoted(name)}")
-            fields.append(f"{_quoted(name)} := __{alias}_{number}")
-        structs.append(f"struct_pack({', '.join(fields) or 'none := NULL'}) AS {alias}")
+            fields.setdefault(name.lower(), f"{_quoted(name)} := __{alias}_{number}")
+        structs.append(f"struct_pack({', '.join(fields.values()) or 'none := NULL'}) AS {alias}")
     for name in _TOP:
         bare.setdefault(name, f"__top_{name} AS {name}")
-    for alias, _ in _PARTS:
-        bare.pop(alias, None)
-    return f"SELECT __row, {', '.join([*bare.values(), *structs])} FROM __batch ORDER BY __row"
+    for taken in (_ROW, *(alias for alias, _ in _PARTS)):
+        bare.pop(taken, None)
+    return f"SELECT {_ROW}, {', '.join([*bare.values(), *structs])} FROM __batch"  # noqa: S608  # names, all quoted
 
 
 def _quoted(name: str) -> str:

@@ -41,11 +41,8 @@ class Finding:
 
 async def check(job: Job, task: Task, *, transport: Transport, environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     """Findings one by one, as they come."""
-    rows = 0
     for finding in _dataset(job, task):
-        rows = int(finding.text.split()[0]) if finding.what == "selection" else rows
         yield finding
-    yield _disk(job, rows)
     for asked in targets_of(job.endpoints, environ):
         async for finding in _server(job, task, asked, transport):
             yield finding
@@ -70,14 +67,12 @@ def _dataset(job: Job, task: Task) -> Iterator[Finding]:
                 partition=parse_partition(job.schedule.partition),
             )
         )
-        text = f"{len(selected.indexes)} samples x {job.episode.rollouts} rollouts"
-        yield Finding(
-            "selection",
-            "ok" if len(selected.indexes) else "fail",
-            f"{text}; {selected.note}" if selected.note else text,
-        )
-        if len(selected.indexes):
+        count = len(selected.indexes)
+        text = f"{count} samples x {job.episode.rollouts} rollouts" + (f"; {selected.note}" if selected.note else "")
+        yield Finding("selection", "ok" if count else "fail", text)
+        if count:
             yield _first_row(job, task, source, int(selected.indexes[0]))
+        yield _disk(job, count)
     except AsyncgenError as error:
         yield Finding("dataset", "fail", str(error))
 

@@ -158,16 +158,10 @@ async def execute(
     return _summary(prepared, progress, error, received, clock.monotonic() - started)
 
 
-def _counts(progress: Progress) -> tuple[int, int, int]:
-    """(done, failed, left) of the selection, now. What was tried again and failed again counts as failed."""
-    done, failed = progress.done_before + progress.done, progress.failed_before + progress.failed.total()
-    return done, failed, progress.left
-
-
 async def _close(prepared: Prepared, progress: Progress, error: BaseException | None, received: int) -> None:
-    done, failed, left = _counts(progress)
+    failed = progress.failed_before + progress.failed.total()
     prepared.store.events.write(
-        "stop", signal=received, error=str(error or ""), saved=prepared.store.saved, done=done, failed=failed, left=left
+        "stop", signal=received, error=str(error or ""), saved=prepared.store.saved, failed=failed
     )
     await prepared.store.close()
 
@@ -249,8 +243,10 @@ def _assemble(
 def _summary(
     prepared: Prepared, progress: Progress, error: BaseException | None, received: int, seconds: float
 ) -> Summary:
-    done, failed, left = _counts(progress)
     store = prepared.store
+    done = progress.done_before + store.saved  # the trace of a cancelled episode may be saved all the same
+    failed = progress.failed_before + progress.failed.total()
+    left = progress.total - done - failed
     return Summary(
         directory=str(prepared.directory),
         exit_code=_exit_code(prepared, error, received, left),
@@ -259,7 +255,7 @@ def _summary(
         failed=failed,
         left=left,
         failed_reasons=dict(store.failed_reasons),
-        new_traces=progress.done,
+        new_traces=store.saved,
         new_failures=progress.failed.total(),
         turns=progress.turns,
         tool_calls=progress.tool_calls,

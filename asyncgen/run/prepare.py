@@ -21,7 +21,7 @@ from asyncgen.engine.kit import Kit, make_kit
 from asyncgen.engine.requests import Server
 from asyncgen.run.plan import Plan
 from asyncgen.run.servers import resolve_models, targets_of
-from asyncgen.run.shape import shape_of
+from asyncgen.run.shape import SEPARATOR, shape_of
 from asyncgen.run.tasks import check_columns
 from asyncgen.store.card import write_card
 from asyncgen.store.files import DISK
@@ -52,7 +52,9 @@ def parse_reasons(text: str) -> frozenset[str]:
         return frozenset(FailReason)
     reasons = frozenset(part.strip() for part in text.split(",") if part.strip())
     for reason in sorted(reasons - frozenset(FailReason)):
-        raise InputError(f"--retry-failed {reason!r}: no episode fails for that{nearest(reason, ('all', *FailReason))}")
+        raise InputError(
+            f"--retry-failed {reason!r}: no episode fails for that{nearest(reason, ['all', *map(str, FailReason)])}"
+        )
     return reasons
 
 
@@ -140,7 +142,8 @@ async def _prepare(
     plan = Plan(indexes=selected.indexes, rollouts=job.episode.rollouts, store=store, retry=options.retry)
     counts = plan.counts()
     if counts[2]:
-        models = await resolve_models(asked, transport, known=known_model, new=not past)
+        single = "" if SEPARATOR in known_model else known_model
+        models = await resolve_models(asked, transport, known=single, new=not past)
         shape = {**shape, "model": shape_of(job, task, (), models, "")["model"]}
         _refuse_changes(known, shape, options, store.directory)
     config_id = digest(shape)

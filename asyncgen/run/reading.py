@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain
@@ -100,10 +100,12 @@ def _status(directory: Path) -> dict[str, Any]:
             reasons[key] = line_reason(line)
     start, stop = _latest_start(directory)
     holder = None if stop else _live_holder(directory)
-    new = len(stored) - start.get("stored", 0), max(0, len(reasons) - start.get("stored_failed", 0))
+    new = len(stored) - start.get("stored", 0)
+    new_failed = max(0, len(reasons) - start.get("stored_failed", 0))  # those tried again were there before
     total = int(run.get("total", 0))
-    done, failed = (stop.get(key, start.get(key, 0) + more) for key, more in zip(("done", "failed"), new, strict=True))
-    left = stop.get("left", max(0, total - done - failed))
+    done = start.get("done", 0) + new
+    failed = stop.get("failed", start.get("failed", 0) + new_failed)
+    left = max(0, total - done - failed)
     return {
         "name": run["name"],
         "directory": str(directory),
@@ -111,36 +113,16 @@ def _status(directory: Path) -> dict[str, Any]:
         "holder": holder,
         "config_id": run["config_id"],
         "total": total,
-        "done": len(done),
-        "failed": len(failed),
+        "done": done,
+        "failed": failed,
         "left": left,
-        "failed_reasons": dict(Counter(failed.values())),
-        "rate_per_minute": _rate(directory, finished, live=holder is not None),
+        "failed_reasons": dict(Counter(reasons.values())),
+        "rate_per_minute": _rate(start, stop, done + failed, live=holder is not None),
     }
 
 
-def _live_holder(directory: Path) -> dict[str, Json] | None:
-    """Who holds the lock, if that process is alive. On another host nobody can tell: it is taken for alive."""
-    holder = read_holder(directory)
-    if holder is None:
-        return None
-    if holder.host == socket.gethostname():
-        try:
-            os.kill(holder.pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass
-    last = {
-        event["event"]: event["time"] for event in read_events(directory) if event.get("event") in {"start", "stop"}
-    }
-    if last.get("stop", "") > last.get("start", ""):
-        return None
-    return {**asdict(holder), "argv": list(holder.argv)}
-
-
-def _rate(directory: Path, finished: int, *, live: bool) -> float:
-    """Episodes a minute of the latest start."""
+def _latest_start(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Its event, and the event of its end; empty where there is none."""
     start: dict[str, Any] = {}
     stop: dict[str, Any] = {}
     for event in read_events(directory):
@@ -148,11 +130,32 @@ def _rate(directory: Path, finished: int, *, live: bool) -> float:
             start, stop = event, {}
         elif event.get("event") == "stop":
             stop = event
-    if not start:
+    return start, stop
+
+
+def _live_holder(directory: Path) -> dict[str, Json] | None:
+    """Who holds the lock, if that process is alive. On another host nobody can tell: it is taken for alive."""
+    holder = read_holder(directory)
+    if holder is None or (holder.host == socket.gethostname() and not _is_alive(holder.pid)):
+        return None
+    return {**asdict(holder), "argv": list(holder.argv)}
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def _rate(start: Mapping[str, Any], stop: Mapping[str, Any], finished: int, *, live: bool) -> float:
+    """Episodes a minute of the latest start. 0.0 where its end is not known."""
+    if not start or not (stop or live):
         return 0.0
-    end = datetime.fromisoformat(stop["time"]) if stop else datetime.now(UTC) if live else None
-    if end is None:
-        return 0.0
+    end = datetime.fromisoformat(stop["time"]) if stop else datetime.now(UTC)
     seconds = (end - datetime.fromisoformat(start["time"])).total_seconds()
     new = finished - start.get("done", 0) - start.get("failed", 0)
     return max(0.0, 60 * new / seconds) if seconds > 0 else 0.0

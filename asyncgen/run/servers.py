@@ -41,8 +41,9 @@ def targets_of(endpoints: Sequence[EndpointSpec], environ: Mapping[str, str]) ->
 async def resolve_models(asked: Sequence[Asked], transport: Transport, *, known: str, new: bool) -> list[str]:
     """The model to ask each endpoint for.
 
-    `known`: the model that the run directory already has traces of (`""`: none). `new`: there are no traces yet, so a
-    server that is not there is the user's mistake; a resume waits for it. Raises InputError, AccountError.
+    `known`: the model that the run asked before, where no other is named (`""`: none, or not the same one everywhere).
+    `new`: the run has never started, so a server that is not there is the user's mistake; a resume waits for it.
+    Raises InputError, AccountError.
     """
     return [await _resolve(one, transport, known=known, new=new) for one in asked]
 
@@ -52,16 +53,16 @@ async def _resolve(one: Asked, transport: Transport, *, known: str, new: bool) -
     wanted = one.spec.model or ""
     if not isinstance(outcome, Fault):
         return _choose(one, wanted, outcome)
+    if outcome.status in {404, 405}:
+        if not (wanted or known):
+            raise InputError(f"{one.target.name} has no list of models ({outcome.text}); name the model with --model")
+        return wanted or known
     if outcome.kind is FaultKind.AUTH:
         raise AccountError(f"{one.target.name} refuses the key in {one.spec.api_key_env}: {outcome.text}")
     if outcome.kind is FaultKind.QUOTA:
         raise AccountError(f"{one.target.name}: {outcome.text}")
     if outcome.kind is FaultKind.CONFIG:
         raise InputError(f"{one.target.name}: {outcome.text}")
-    if outcome.status in {404, 405}:
-        if not (wanted or known):
-            raise InputError(f"{one.target.name} has no list of models ({outcome.text}); name the model with --model")
-        return wanted or known
     if new or not (wanted or known):
         raise InputError(
             f"no server answers at {one.target.name}: {outcome.text}; start it, or give another --base-url"

@@ -14,13 +14,16 @@ from asyncgen.config.schema import Job
 from asyncgen.core.task import Task
 from asyncgen.core.types import Json
 
+SEPARATOR = ", "
+"""Between the models of endpoints that do not all serve the same."""
+
 
 def shape_of(
     job: Job, task: Task, schemas: Sequence[Mapping[str, Json]], models: Sequence[str], fingerprint: str
 ) -> dict[str, Json]:
     """Nested, JSON-ready; order and spacing do not matter to the digest."""
     return {
-        "model": ", ".join(sorted(set(models))),
+        "model": SEPARATOR.join(sorted(set(models))),
         "sampling": asdict(job.sampling),
         "task": job.task.rsplit("/", 1)[-1],
         "task_options": {one.name: getattr(task, one.name) for one in fields(task) if one.init},

@@ -50,17 +50,29 @@ def _load_file(home: str, folder: Path) -> ModuleType:
     path = next((place for place in (folder / home, Path(home)) if place.is_file()), None)
     if path is None:
         raise InputError(f"the task file {home!r} does not exist, neither in {folder} nor in the working directory")
-    name = f"asyncgen_task_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    path = path.resolve()
+    if (loaded := sys.modules.get(path.stem)) is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last: a task file may import its neighbours, and hides nobody's module
+    spec = importlib.util.spec_from_file_location(_module_name(path), path)
     if spec is None or spec.loader is None:
         raise InputError(f"the task file {str(path)!r} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and type hints look their module up here
+    sys.modules[spec.name] = module  # dataclasses and type hints look their module up here
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[spec.name]
         raise InputError(f"the task file {path}: {_line(error, path)}") from error
     return module
+
+
+def _module_name(path: Path) -> str:
+    """The stem, by which a worker process finds the module too; another name where the stem is somebody else's."""
+    found = None if path.stem in sys.modules else importlib.util.find_spec(path.stem)
+    mine = found is not None and found.origin == str(path)
+    return path.stem if mine else f"asyncgen_task_{path.stem}"
 
 
 def _load_module(home: str, spec: str) -> ModuleType:
@@ -68,12 +80,17 @@ def _load_module(home: str, spec: str) -> ModuleType:
         return importlib.import_module(home)
     except ModuleNotFoundError as error:
         raise InputError(f"task {spec!r}: there is no module {error.name!r}; for a file write file.py:Class") from error
+    except Exception as error:
+        raise InputError(f"task {spec!r}: {home} cannot be imported: {_line(error, Path())}") from error
 
 
 def _line(error: Exception, path: Path) -> str:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    """The error on one line, with the file's line where it is known."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
-    return f"line {line}: {type(error).__name__}: {error}" if line else f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"line {line}: {text}" if line else text
 
 
 def make_task(task_class: type[Task], options: Mapping[str, Any], folder: Path, where: str) -> Task:

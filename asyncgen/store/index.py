@@ -44,6 +44,8 @@ class DoneIndex:
         return packed in self._fresh or self._position(packed) is not None
 
     def _position(self, packed: int) -> int | None:
+        if not len(self._keys):
+            return None  # a first start: no need to ask numpy, thousands of times a second
         # as numpy's own type: an int would have the whole array compared as floats
         at = int(self._keys.searchsorted(self._np.uint64(packed)))
         return at if at < len(self._keys) and int(self._keys[at]) == packed else None

@@ -187,7 +187,8 @@ def _panel(figures: Figures) -> Group:
     lines = [
         Text(
             f"rate {figures.rate:.1f}/min   out {figures.tokens_a_second:,.0f} tok/s   "
-            f"open {figures.open}/{figures.limit}   alive {figures.alive}   parsed {parsed}   durable {figures.durable:,}"
+            f"open {figures.open}/{figures.limit}   alive {figures.alive}   parsed {parsed}   "
+            f"durable {figures.durable:,}"
         ),
         Text(f"failed {figures.failed:,}" + (f"   {figures.reasons}" if figures.reasons else "")),
     ]

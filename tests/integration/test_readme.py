@@ -1,0 +1,135 @@
+"""Everything in the README is run: its commands, its task file, its job file, its table of promises' flags."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+from support.server import ThreadedServer, text, tool_calls
+from support.source_data import jpeg
+
+import asyncgen
+
+README = (Path(asyncgen.__file__).parent.parent / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [body for name, body in BLOCKS if name == language]
+
+
+def script(body, number):
+    asked = sum(message["role"] == "assistant" for message in body["messages"])
+    if asked == 0 and any(tool["function"]["name"] == "population" for tool in body.get("tools", ())):
+        return tool_calls(("population", {"name": "Paris"}))
+    return text("<answer>Paris</answer> \\boxed{48.85, 2.35}")
+
+
+def photos(rows: int = 5) -> datasets.Dataset:
+    """What the geo jobs and the README's own task want."""
+    datasets.disable_progress_bars()
+    return datasets.Dataset.from_dict(
+        {
+            "image": [{"bytes": jpeg(row), "path": None} for row in range(rows)],
+            "lat": [48.0 + row for row in range(rows)],
+            "lon": [2.0 + row for row in range(rows)],
+            "locatability_score": [row / rows for row in range(rows)],
+            "city": ["Paris", "Rome"] * (rows // 2) + ["Paris"] * (rows % 2),
+            "country": ["france", "italy"] * (rows // 2) + ["france"] * (rows % 2),
+        },
+        features=datasets.Features(
+            {
+                "image": datasets.Image(),
+                **dict.fromkeys(("lat", "lon", "locatability_score"), datasets.Value("float64")),
+                **dict.fromkeys(("city", "country"), datasets.Value("string")),
+            }
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A working directory with the dataset that the README speaks of, and the files that it tells to save."""
+    folder = tmp_path_factory.mktemp("readme")
+    photos().save_to_disk(folder / "photos")
+    (folder / "city.py").write_text(blocks("python")[0], "utf-8")
+    with ThreadedServer(script) as server:
+        (folder / "city.yaml").write_text(at(blocks("yaml")[0], server), "utf-8")
+        yield folder, server
+
+
+def at(text_: str, server) -> str:
+    return text_.replace("http://127.0.0.1:8000/v1", server.base_url)
+
+
+def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", *shlex.split(line)]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_commands_of_the_readme_run_in_their_order(place):
+    folder, server = place
+    lines = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("asyncgen ")]
+    assert len(lines) >= 9
+    for line in lines:
+        done = run(at(line, server), folder)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+    assert len(list((folder / "traces").glob("trace_*.json"))) > 0
+
+
+def test_the_other_commands_are_targets_of_the_makefile():
+    makefile = (Path(asyncgen.__file__).parent.parent / "Makefile").read_text("utf-8")
+    others = [
+        line.split("#")[0].split()
+        for block in blocks("bash")
+        for line in block.splitlines()
+        if not line.startswith("asyncgen ")
+    ]
+    assert others == [["make", "demo"], ["make", "test"], ["pip", "install", "."]]
+    assert re.search(r"^demo:", makefile, re.MULTILINE)
+    assert re.search(r"^test:", makefile, re.MULTILINE)
+
+
+def test_every_flag_that_the_readme_names_is_in_the_help(place):
+    folder, _ = place
+    help_text = run("asyncgen run geo-tools --help", folder).stdout + run("asyncgen export --help", folder).stdout
+    help_text += run("asyncgen run ./city.yaml --help", folder).stdout + run("asyncgen init --help", folder).stdout
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z._-]+[a-z]", README)) - {"--help"}
+    assert {"--num-samples", "--task.people", "--partition"} <= flags
+    assert {flag for flag in flags if flag.replace("_", "-") not in help_text} == set()
+
+
+def test_the_selections_of_the_table_run(place, tmp_path):
+    folder, server = place
+    row_flags = re.findall(r"^\| [^|]+ \| `(--[^|]+)` \|$", README, re.MULTILINE)
+    cells = [cell for row in row_flags for cell in row.split("` · `")]
+    cells = [cell for cell in cells if not cell.startswith(("--partition", "--SECTION"))]
+    assert len(cells) >= 5
+    temperatures = [cell for cell in cells if "temperatures" in cell]
+    for number, cell in enumerate([cell for cell in cells if cell not in temperatures]):
+        extra = temperatures[0] if "--rollouts" in cell else ""
+        line = (
+            f"asyncgen run geo --dataset-path photos --base-url {server.base_url} "
+            f"--output-dir {tmp_path / str(number)} {cell} {extra}"
+        )
+        done = run(line, folder)
+        assert done.returncode == 0, (line, done.stderr)
+
+
+def test_the_python_line_for_pictures_works(place):
+    folder, server = place
+    out = folder / "runs" / "pictures"
+    line = f"asyncgen run geo --dataset-path photos --base-url {server.base_url} --output-dir {shlex.quote(str(out))}"
+    assert run(line, folder).returncode == 0
+    code = (
+        "import asyncgen, datasets, json, pathlib;"
+        f"trace = json.loads(next(pathlib.Path({str(out)!r}).glob('traces/*.jsonl')).open().readline());"
+        "print(asyncgen.restore_images(trace)[0].size)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("("), done.stderr
+    shutil.rmtree(out)

@@ -1,0 +1,185 @@
+"""The scheduler under any order of events, over a real pool and a real limiter."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from asyncgen.endpoint.faults import Fault, FaultKind
+from asyncgen.endpoint.limiter import FixedLimiter
+from asyncgen.endpoint.pool import EndpointSpec, Pool
+from asyncgen.engine.scheduler import (
+    Admit,
+    Blocked,
+    Draining,
+    Dropped,
+    Ended,
+    Event,
+    Exhausted,
+    Faulted,
+    Finished,
+    Grant,
+    Holding,
+    Passed,
+    Probe,
+    Probed,
+    Refuse,
+    Scheduler,
+    Tick,
+    Wanted,
+    Withdrawn,
+)
+
+BUDGET = 1000
+
+
+class AnyRun(RuleBasedStateMachine):
+    """A driver with any mood, and a model of what it was told."""
+
+    @initialize(limit=st.integers(1, 5), caps=st.lists(st.none() | st.integers(1, 3), min_size=1, max_size=3))
+    def begin(self, limit: int, caps: list[int | None]) -> None:
+        self.limit, self.caps, self.now = limit, caps, 0.0
+        pool = Pool([EndpointSpec(f"e{number}", cap) for number, cap in enumerate(caps)])
+        self.scheduler = Scheduler(pool, FixedLimiter(limit), byte_budget=BUDGET)
+        self.tickets = itertools.count()
+        self.samples = 30
+        self.idle: list[int] = []
+        """Living episodes that ask for nothing: bytes held by each."""
+        self.waiting: dict[int, Wanted] = {}
+        self.held: dict[int, int] = {}
+        """Of those that wait or are open, by ticket."""
+        self.open: list[tuple[int, int]] = []
+        self.probes: list[int] = []
+        self.finished = 0
+        self.tell(Tick())
+
+    def tell(self, event: Event) -> None:
+        for action in self.scheduler.handle(event, self.now):
+            match action:
+                case Admit():
+                    assert self.may_start()
+                    assert self.scheduler.held_bytes < BUDGET or not self.living
+                    if self.samples:
+                        self.samples -= 1
+                        self.idle.append(0)
+                    else:
+                        self.exhausted_answers += 1
+                case Grant(ticket, endpoint):
+                    wanted = self.waiting.pop(ticket)  # KeyError: a grant for nobody
+                    assert wanted.begun or not any(one.begun for one in self.waiting.values())
+                    assert wanted.begun or not self.scheduler.draining
+                    self.open.append((ticket, endpoint))
+                case Refuse(ticket):
+                    assert not self.waiting.pop(ticket).begun
+                    assert self.scheduler.draining
+                    self.idle.append(self.held.pop(ticket))
+                case Probe(endpoint):
+                    self.probes.append(endpoint)
+                case Finished():
+                    self.finished += 1
+                    assert not self.living
+        while self.exhausted_answers:
+            self.exhausted_answers -= 1
+            self.tell(Exhausted())
+
+    exhausted_answers = 0
+
+    def may_start(self) -> bool:
+        scheduler = self.scheduler
+        stopped = scheduler.exhausted or scheduler.draining or scheduler.blocked
+        return not stopped and not scheduler.pool.all_down(self.now)
+
+    @property
+    def living(self) -> int:
+        return len(self.idle) + len(self.waiting) + len(self.open)
+
+    @precondition(lambda self: self.idle)
+    @rule(begun=st.booleans(), sticky=st.none() | st.integers(0, 2))
+    def ask(self, begun: bool, sticky: int | None) -> None:
+        ticket = next(self.tickets)
+        self.held[ticket] = self.idle.pop(0)
+        wanted = Wanted(ticket, begun, sticky if sticky is not None and sticky < len(self.caps) else None)
+        self.waiting[ticket] = wanted
+        self.tell(wanted)
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        ticket = data.draw(st.sampled_from(sorted(self.waiting)))
+        del self.waiting[ticket]
+        self.idle.append(self.held.pop(ticket))
+        self.tell(Withdrawn(ticket))
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), kind=st.sampled_from([None, "dropped", *FaultKind]), wait=st.none() | st.floats(0, 60))
+    def come_back(self, data: st.DataObject, kind: FaultKind | str | None, wait: float | None) -> None:
+        ticket, endpoint = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
+        self.idle.append(self.held.pop(ticket))
+        if kind is None:
+            self.tell(Passed(endpoint, 1.0, 5))
+        elif isinstance(kind, FaultKind):
+            self.tell(Faulted(endpoint, Fault(kind, "x", retry_after=wait)))
+        else:
+            self.tell(Dropped(endpoint))
+
+    @precondition(lambda self: self.idle)
+    @rule(count=st.integers(0, 900))
+    def hold(self, count: int) -> None:
+        self.idle[0] += count
+        self.tell(Holding(count))
+
+    @precondition(lambda self: self.idle)
+    @rule()
+    def end(self) -> None:
+        self.tell(Ended(self.idle.pop(0)))
+
+    @rule(seconds=st.floats(0, 40))
+    def tick(self, seconds: float) -> None:
+        self.now += seconds
+        self.tell(Tick())
+
+    @precondition(lambda self: self.probes)
+    @rule(fine=st.booleans())
+    def probed(self, fine: bool) -> None:
+        self.tell(Probed(self.probes.pop(0), fine))
+
+    @rule(blocked=st.booleans())
+    def block(self, blocked: bool) -> None:
+        self.tell(Blocked(blocked))
+
+    @precondition(lambda self: self.samples < 20)
+    @rule()
+    def drain(self) -> None:
+        self.tell(Draining())
+
+    @invariant()
+    def counts_agree(self) -> None:
+        scheduler = self.scheduler
+        scheduler.validate()
+        assert scheduler.open == len(self.open) <= self.limit
+        assert scheduler.alive == self.living <= 2 * self.limit
+        assert scheduler.waiting == len(self.waiting)
+        assert scheduler.held_bytes == sum(self.idle) + sum(self.held.values())
+        for number, cap in enumerate(self.caps):
+            assert cap is None or sum(endpoint == number for _, endpoint in self.open) <= cap
+
+    @invariant()
+    def no_wake_up_is_lost(self) -> None:
+        room = self.scheduler.open < self.limit
+        assert not (room and self.waiting and self.scheduler.pool.choose(None, self.now) is not None)
+        under_budget = self.scheduler.held_bytes < BUDGET
+        if self.may_start():
+            assert self.living >= 1
+            assert not under_budget or self.living == 2 * self.limit
+
+    @invariant()
+    def it_finishes_once_and_only_when_nothing_lives(self) -> None:
+        over = (self.scheduler.exhausted or self.scheduler.draining) and not self.living
+        assert self.finished == over
+
+
+AnyRun.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestAnyRun = AnyRun.TestCase

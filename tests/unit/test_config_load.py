@@ -1,0 +1,328 @@
+"""Where a value comes from, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from asyncgen.config.knobs import docstrings, section_knobs, task_knobs
+from asyncgen.config.load import job_file, job_names, jobs_folder, nearest, read_environment, read_yaml, resolve
+from asyncgen.config.schema import SECTIONS, EndpointSpec, Job, parse_partition
+from asyncgen.core.errors import InputError
+from asyncgen.core.task import Task
+from asyncgen.tasks.geo import GeoTools
+
+BASE = "task: geo\ndataset: {path: data}\n"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def text(content: str = "", *, base: str = BASE) -> Path:
+        path = tmp_path / "job.yaml"
+        path.write_text(base + content)
+        return path
+
+    return text
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None, **flags: Any) -> Job:
+    given = {name.replace("__", "."): value for name, value in flags.items()}
+    return resolve(path, environ=environ or {}, flags=given, task_knobs=task_knobs(GeoTools))
+
+
+def refused(path: Path, environ: Mapping[str, str] | None = None, **flags: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        load(path, environ, **flags)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+# precedence
+
+
+def test_without_anything_defaults_hold(write: Any) -> None:
+    job = load(write())
+    assert (job.name, job.sampling.temperature, job.endpoints) == ("job", 0.7, (EndpointSpec(),))
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "variable", "written", "texts", "values"),
+    [
+        ("sampling", "temperature", "ASYNCGEN_SAMPLING_TEMPERATURE", "0.1", ("0.2", "0.3"), (0.1, 0.2, 0.3)),
+        ("episode", "max_turns", "ASYNCGEN_EPISODE_MAX_TURNS", "1", ("2", "3"), (1, 2, 3)),
+        ("episode", "final_turn", "ASYNCGEN_EPISODE_FINAL_TURN", "false", ("true", "false"), (False, True, False)),
+        ("dataset", "where", "ASYNCGEN_DATASET_WHERE", "'a'", ("b = 1", "c: [1"), ("a", "b = 1", "c: [1")),
+        ("schedule", "concurrency", "ASYNCGEN_SCHEDULE_CONCURRENCY", "4", ("auto", "8"), (4, "auto", 8)),
+        (
+            "store",
+            "durability",
+            "ASYNCGEN_STORE_DURABILITY",
+            "never",
+            ("always", "never"),
+            ("never", "always", "never"),
+        ),
+    ],
+)
+def test_a_flag_beats_the_environment_which_beats_the_file(
+    write: Any, section: str, name: str, variable: str, written: str, texts: tuple[str, str], values: tuple[Any, ...]
+) -> None:
+    base = "task: geo\n" if section == "dataset" else BASE
+    more = "path: data, " if section == "dataset" else ""
+    path = write(f"{section}: {{{more}{name}: {written}}}\n", base=base)
+    environ = {variable: texts[0]}
+    flag = {f"{section}__{name}": texts[1]}
+    found = [load(path), load(path, environ), load(path, environ, **flag)]
+    assert [getattr(getattr(job, section), name) for job in found] == list(values)
+
+
+def test_one_field_of_a_section_leaves_the_others_as_they_were(write: Any) -> None:
+    job = load(
+        write("sampling: {temperature: 0.1, max_tokens: 9}\n"), {"ASYNCGEN_SAMPLING_TOP_P": "0.5"}, sampling__seed="3"
+    )
+    assert (job.sampling.temperature, job.sampling.max_tokens, job.sampling.top_p, job.sampling.seed) == (
+        0.1,
+        9,
+        0.5,
+        3,
+    )
+
+
+def test_an_empty_variable_is_no_variable(write: Any) -> None:
+    environ = {"ASYNCGEN_SAMPLING_TEMPERATURE": "", "ASYNCGEN_NO_SUCH_THING": "", "OTHER": "x"}
+    assert load(write("sampling: {temperature: 0.1}\n"), environ).sampling.temperature == 0.1
+
+
+def test_null_unsets_an_optional_field(write: Any) -> None:
+    assert load(write("sampling: {seed: 5}\n"), sampling__seed="null").sampling.seed is None
+
+
+TWO = "endpoints: [{base_url: 'http://a/v1', model: m, api_key_env: KEY, max_concurrency: 3}, {base_url: 'http://b/v1'}]\n"
+
+
+def test_base_url_replaces_the_list_and_keeps_model_and_key_variable(write: Any) -> None:
+    job = load(write(TWO), base_url=["http://c/v1", "http://d/v1"])
+    assert job.endpoints == tuple(
+        EndpointSpec(base_url=url, model="m", api_key_env="KEY") for url in ("http://c/v1", "http://d/v1")
+    )
+
+
+def test_model_goes_to_every_endpoint(write: Any) -> None:
+    job = load(write(TWO), model="x")
+    assert [(one.base_url, one.model) for one in job.endpoints] == [("http://a/v1", "x"), ("http://b/v1", "x")]
+    assert job.endpoints[0].max_concurrency == 3
+
+
+def test_base_urls_and_model_may_come_from_the_environment(write: Any) -> None:
+    environ = {"ASYNCGEN_BASE_URL": "http://c/v1, http://d/v1", "ASYNCGEN_MODEL": "x"}
+    job = load(write(TWO), environ)
+    assert [(one.base_url, one.model) for one in job.endpoints] == [("http://c/v1", "x"), ("http://d/v1", "x")]
+    assert load(write(TWO), environ, model="y").endpoints[0].model == "y"
+
+
+def test_task_options_are_merged_field_by_field(write: Any) -> None:
+    job = load(write("task_options: {user: a, tool_calls: text}\n"), {"ASYNCGEN_TASK_USER": "b"}, task__nudge="go: [on")
+    assert job.task_options == {"user": "b", "tool_calls": "text", "nudge": "go: [on"}
+
+
+@pytest.mark.parametrize("section", ["task_options", "endpoints", "name", *SECTIONS])
+def test_a_null_section_is_as_if_it_were_not_there(write: Any, section: str) -> None:
+    path = write(f"{section}: null\n", base="task: geo\n")
+    assert load(path, dataset__path="data", task__nudge="x") == load(
+        write(base="task: geo\n"), dataset__path="data", task__nudge="x"
+    )
+
+
+# wrong input
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("sampling: {temprature: 1}\n", ["job.yaml", "'sampling.temprature'", "did you mean 'temperature'?"]),
+        ("sampling: {}\nsamplin: {}\n", ["job.yaml", "'samplin'", "did you mean 'sampling'?"]),
+        ("endpoints: [{baseurl: x}]\n", ["job.yaml", "'endpoints[].baseurl'", "did you mean 'base_url'?"]),
+        ("endpoints: {base_url: x}\n", ["job.yaml", "endpoints must be a list of mappings"]),
+        ("endpoints: []\n", ["endpoints is empty"]),
+        ("endpoints: [{base_url: 'localhost:8000'}]\n", ["'localhost:8000'", "http://"]),
+        ("endpoints: [{max_concurrency: 0}]\n", ["max_concurrency is 0"]),
+        ("sampling: [1]\n", ["job.yaml", "sampling must be a mapping"]),
+        ("task_options: [1]\n", ["job.yaml", "task_options must be a mapping"]),
+        ("episode: {max_turns: many}\n", ["job.yaml", "episode.max_turns", "Expected int"]),
+        ("episode: {max_turns: true}\n", ["job.yaml", "episode.max_turns", "got bool"]),
+        ("episode: {max_turns: 0}\n", ["episode.max_turns is 0"]),
+        ("sampling: {temperature: null}\n", ["job.yaml", "sampling.temperature", "got null"]),
+        ("sampling: {extra_body: {1: 2}}\n", ["job.yaml", "sampling.extra_body"]),
+        ("sampling: {extra_body: {stream: true}}\n", ["sampling.extra_body has stream"]),
+        ("sampling: {top_p: 1.5}\n", ["sampling.top_p is 1.5"]),
+        ("sampling: {seed: 99999999999999999999}\n", ["sampling.seed is 99999999999999999999"]),
+        ("sampling: {temperatures: [0.1]}\nepisode: {rollouts: 2}\n", ["1 values for 2 rollouts"]),
+        ("sampling: {temperatures: [-1.0]}\n", ["sampling.temperatures is [-1.0]"]),
+        ("schedule: {concurrency: lots}\n", ["job.yaml", "schedule.concurrency", "'lots'", "auto"]),
+        ("schedule: {partition: 8/8}\n", ["'8/8'", "k/K"]),
+        ("schedule: {max_failed: 2}\n", ["schedule.max_failed is 2"]),
+        ("store: {disk_wait: -1}\n", ["store.disk_wait is -1"]),
+        ("endpoint: {max_outage: -1}\n", ["endpoint.max_outage is -1"]),
+        ("accept: score > 1\n", ["job.yaml", "'accept'"]),
+        ("name: a/b\n", ["'a/b'"]),
+        ("name: ..\n", ["'..'"]),
+        ("x: 2024-13-45\n", ["job.yaml", "not valid YAML"]),
+        ("x: [\n", ["job.yaml", "not valid YAML"]),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named_with_its_place(write: Any, content: str, words: list[str]) -> None:
+    text = refused(write(content))
+    assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sampling: {temperature: .nan}\n",
+        "sampling: {temperature: .inf}\n",
+        "sampling: {top_p: .nan}\n",
+        "sampling: {temperatures: [0.5, .inf]}\n",
+        "sampling: {extra_body: {penalty: .nan}}\n",
+        "episode: {deadline: .inf}\n",
+        "schedule: {grace: .nan}\n",
+        "task_options: {scale_km: -.inf}\n",
+    ],
+)
+def test_numbers_that_json_cannot_write_are_refused(write: Any, content: str) -> None:
+    assert "give a finite number" in refused(write(content))
+
+
+def test_a_wrong_word_is_answered_with_the_nearest(write: Any) -> None:
+    path = write("dataset: {order: hardest}\n", base="task: geo\n")
+    assert refused(path).endswith("dataset.order: Invalid enum value 'hardest': did you mean 'hardest_first'?")
+
+
+def test_a_wrong_flag_is_named_as_the_flag_that_was_given(write: Any) -> None:
+    assert refused(write(), episode__max_turns="abc").startswith("--max-turns 'abc'")
+    assert refused(write(), sampling__temperature="a: [").startswith("--temperature: cannot read")
+    assert "known: auto, native, text" in refused(write(), task__tool_calls="x")
+
+
+def test_a_wrong_variable_is_named_as_such(write: Any) -> None:
+    text = refused(write(), {"ASYNCGEN_EPISODE_MAX_TURNS": "abc"})
+    assert text.startswith("ASYNCGEN_EPISODE_MAX_TURNS 'abc'")
+
+
+def test_an_unknown_variable_is_named_with_the_nearest(write: Any) -> None:
+    text = refused(write(), {"ASYNCGEN_SAMPLING_TEMPRATURE": "1"})
+    assert text == (
+        "unknown environment variable ASYNCGEN_SAMPLING_TEMPRATURE: did you mean 'ASYNCGEN_SAMPLING_TEMPERATURE'?"
+    )
+
+
+def test_a_dataset_must_be_named(write: Any) -> None:
+    assert refused(write(base="task: geo\n")) == "dataset.path is missing: give --dataset-path PATH"
+
+
+@pytest.mark.parametrize(
+    ("base", "words"), [("", "'task: NAME'"), ("- 1\n", "'task: NAME'"), ("name: x\n", "'task' is missing")]
+)
+def test_a_file_without_a_task_says_what_to_write(write: Any, base: str, words: str) -> None:
+    assert words in refused(write(base=base))
+
+
+def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_yaml(path)
+
+
+# names
+
+
+def test_an_unknown_job_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean 'geo-tools'"):
+        job_file("geo-tool")
+
+
+def test_a_job_name_is_never_looked_up_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "geo.yaml").write_text("task: other")
+    monkeypatch.chdir(tmp_path)
+    assert job_file("geo") == jobs_folder() / "geo.yaml"
+    assert job_file("./geo.yaml") == Path("geo.yaml")
+
+
+def test_a_job_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match=r"'nowhere/x\.yaml' does not exist"):
+        job_file("nowhere/x.yaml")
+
+
+@pytest.mark.parametrize("name", ["geo", "geo-tools"])
+def test_every_built_in_job_resolves(name: str) -> None:
+    assert name in job_names()
+    job = resolve(job_file(name), environ={}, flags={"dataset.path": "data"})
+    assert (job.name, job.dataset.order, job.dataset.num_samples) == (name, "hardest_first", 10)
+
+
+@pytest.mark.parametrize(("name", "turns", "final", "tokens"), [("geo", 1, False, 4096), ("geo-tools", 10, True, 2048)])
+def test_the_built_in_jobs_have_their_documents_defaults(name: str, turns: int, final: bool, tokens: int) -> None:
+    job = resolve(job_file(name), environ={}, flags={"dataset.path": "data"})
+    assert (job.episode.max_turns, job.episode.final_turn, job.sampling.max_tokens) == (turns, final, tokens)
+
+
+def test_without_a_near_name_the_known_ones_are_listed() -> None:
+    assert nearest("qqq", ["alpha", "beta"]) == " (known: alpha, beta)"
+
+
+# knobs
+
+
+def test_every_knob_has_a_docstring_and_a_flag_of_its_own() -> None:
+    knobs = [*section_knobs(), *task_knobs(GeoTools)]
+    assert [one.path for one in knobs if not one.docstring] == []
+    for names in ([flag for one in knobs for flag in one.flags], [one.variable for one in knobs]):
+        assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("owner", [EndpointSpec, Task])
+def test_every_other_field_of_the_file_has_a_docstring_too(owner: type) -> None:
+    assert set(docstrings(owner)) >= {one.name for one in fields(owner)}
+
+
+def test_the_flags_that_every_job_has_are_there() -> None:
+    flags = {flag for one in section_knobs() for flag in one.flags}
+    wanted = "--dataset-path --output-dir --num-samples --rollouts --max-turns --temperature --max-tokens --concurrency"
+    assert {*wanted.split(), "--partition", "--where", "--order-by", "--seed", "--max-failed"} <= flags
+
+
+def test_a_tasks_own_fields_are_flags_and_variables() -> None:
+    @dataclass(frozen=True)
+    class City(Task):
+        hint: Literal["yes", "no"] = "no"
+        """Tell the model the continent."""
+
+    (hint,) = [one for one in task_knobs(City) if one.name == "hint"]
+    assert (hint.flags, hint.variable) == (("--task.hint",), "ASYNCGEN_TASK_HINT")
+    assert hint.docstring == "Tell the model the continent."
+
+
+def test_the_environment_is_read_by_path() -> None:
+    assert read_environment({"ASYNCGEN_NAME": "x", "ASYNCGEN_STORE_OUTPUT_DIR": "o"}, section_knobs()) == {
+        "name": "x",
+        "store.output_dir": "o",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"), [(None, None), ("", None), ("0/1", (0, 1)), ("3/8", (3, 8)), ("07/10", (7, 10))]
+)
+def test_a_partition_is_k_of_K(text: str | None, parts: tuple[int, int] | None) -> None:  # noqa: N802  # k and K are its names
+    assert parse_partition(text) == parts
+
+
+@pytest.mark.parametrize("text", ["8/8", "1", "/", "a/b", "-1/4", "1/0", "1/2/3", "0.5/2", " 1/2"])
+def test_anything_else_is_no_partition(text: str) -> None:
+    with pytest.raises(ValueError, match="is not k/K"):
+        parse_partition(text)

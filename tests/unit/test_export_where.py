@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from asyncgen.core.errors import InputError
+from asyncgen.export.where import BATCH, filtered
+
+
+def trace(row: int, data: dict[str, Any] | None = None, **scores: Any) -> dict[str, Any]:
+    return {
+        "id": f"job/{row}/0",
+        "rollout": 0,
+        "sample_index": row,
+        "answer": str(row),
+        "final_response": "",
+        "config_id": "c",
+        "reward_score": {"score": row / 10, **scores},
+        "metadata": {"total_turns": row, "score": -1.0},
+        "sample_data": data or {},
+    }
+
+
+def kept(traces: list[dict[str, Any]], where: str) -> list[int]:
+    return [one["sample_index"] for one in filtered(lambda: traces, where)]
+
+
+def test_a_bare_name_is_the_score_before_the_metadata_before_the_row():
+    traces = [trace(row, {"score": 99.0, "total_turns": 7, "city": f"c{row}"}) for row in range(5)]
+    assert kept(traces, "score >= 0.3") == [3, 4]
+    assert kept(traces, "total_turns = 2") == [2]
+    assert kept(traces, "city = 'c1'") == [1]
+    assert kept(traces, "meta.score = -1 and data.score = 99 and reward.score < 0.2") == [0, 1]
+
+
+def test_a_column_of_two_types_is_compared_as_text():
+    traces = [trace(0, {"year": 1999}), trace(1, {"year": "1999"}), trace(2, {"year": None}), trace(3)]
+    assert kept(traces, "year = '1999'") == [0, 1]
+    assert kept(traces, "year is null") == [2, 3]
+
+
+def test_names_that_differ_by_case_alone_are_one_name_the_first():
+    assert kept([trace(0, {"Lat": 1.0, "lat": 2.0})], "lat = 1 and data.LAT = 1") == [0]
+
+
+@pytest.mark.parametrize("name", ["a b", 'a"b', "select", "__row", "data", "née"])
+def test_a_row_may_have_any_column_name(name: str):
+    quoted = '"' + name.replace('"', '""') + '"'
+    assert kept([trace(0, {name: 1.0}), trace(1, {name: 2.0})], f"data.{quoted} > 1") == [1]
+
+
+def test_nested_values_are_no_columns_and_do_no_harm():
+    assert kept([trace(0, {"boxes": [1, 2], "meta": {"a": 1}})], "score = 0") == [0]
+
+
+def test_order_and_batches_do_not_change_what_is_kept():
+    traces = [trace(row) for row in range(2 * BATCH + 5)]
+    assert kept(traces, "sample_index % 1000 = 7") == [row for row in range(len(traces)) if row % 1000 == 7]
+
+
+def test_a_comment_at_the_end_does_not_eat_the_rest():
+    assert kept([trace(0), trace(5)], "score > 0.2 -- the good ones") == [5]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "scores > 1",
+        "score >",
+        "score > 1; DROP TABLE x",
+        "score > 1); SELECT (1",
+        "1 = (SELECT count(*) FROM read_csv('/etc/passwd'))",
+        "1 = (SELECT count(*) FROM traces)",
+        "CAST(id AS INTEGER) = 1",
+    ],
+)
+def test_wrong_sql_is_the_users_mistake_and_reaches_nothing_outside(where: str):
+    traces = [trace(0)]
+    with pytest.raises(InputError, match="--where") as caught:
+        list(filtered(lambda: traces, where))
+    assert "\n" not in str(caught.value)
+
+
+def test_without_traces_there_is_nothing_to_keep():
+    assert kept([], "score > 0.5") == []

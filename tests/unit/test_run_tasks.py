@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from asyncgen.config.schema import Episode, Job, Sampling
+from asyncgen.core.errors import FailReason, InputError
+from asyncgen.core.task import Task
+from asyncgen.core.types import Message
+from asyncgen.run.prepare import parse_reasons
+from asyncgen.run.shape import sampling_of, shape_of
+from asyncgen.run.tasks import check_columns, load_task_class, make_task
+from asyncgen.store.run_file import digest
+from asyncgen.tasks.geo import Geo, GeoTools
+
+SOURCE = "from dataclasses import dataclass\nfrom asyncgen import Task\nimport neighbour_of_mine\n\n@dataclass(frozen=True)\nclass Mine(Task):\n    size: int = 3\n"  # noqa: E501  # a file
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    path, modules = list(sys.path), set(sys.modules)
+    (tmp_path / "mine_of_tests.py").write_text(SOURCE)
+    (tmp_path / "neighbour_of_mine.py").write_text("")
+    yield tmp_path
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+
+
+def test_built_in_names_and_module_paths_give_the_class(tmp_path: Path):
+    assert load_task_class("geo", tmp_path) is Geo
+    assert load_task_class("asyncgen.tasks.geo:GeoTools", tmp_path) is GeoTools
+
+
+def test_a_task_file_is_loaded_once_and_may_import_its_neighbours(folder: Path):
+    found = load_task_class("mine_of_tests.py:Mine", folder)
+    assert found is load_task_class(f"{folder}/mine_of_tests.py:Mine", Path("elsewhere"))
+    assert found.__module__ == "mine_of_tests"
+
+
+def test_a_task_file_named_like_a_module_hides_nobody(folder: Path):
+    (folder / "json.py").write_text(SOURCE)
+    found = load_task_class("json.py:Mine", folder)
+    assert found.__module__ == "asyncgen_task_json"
+    import json
+
+    assert json.loads("[1]") == [1]
+
+
+def test_a_failed_task_file_is_not_kept(folder: Path):
+    (folder / "mine_of_tests.py").write_text("x = 1\nraise ValueError('two\\nlines')\n")
+    with pytest.raises(InputError, match="line 2: ValueError: two lines"):
+        load_task_class("mine_of_tests.py:Mine", folder)
+    (folder / "mine_of_tests.py").write_text(SOURCE)
+    assert load_task_class("mine_of_tests.py:Mine", folder).__name__ == "Mine"
+
+
+def test_a_template_may_be_the_path_of_a_text_file(tmp_path: Path):
+    (tmp_path / "system.txt").write_text("You are precise.\n")
+    task = make_task(Geo, {"system": "system.txt", "user": "Where?\n<image>", "scale_km": "1491.6862"}, tmp_path, "j")
+    assert isinstance(task, Geo)
+    assert (task.system, task.user, task.scale_km) == ("You are precise.", "Where?\n<image>", 1491.6862)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"scale": 1}, "'scale'"),
+        ({"scale_km": "far"}, "scale_km"),
+        ({"frame": "old"}, "frame"),
+        ({"image": 3}, "image"),
+    ],
+)
+def test_a_wrong_option_is_named(tmp_path: Path, options: dict[str, object], part: str):
+    with pytest.raises(InputError, match=part):
+        make_task(Geo, options, tmp_path, "job.yaml")
+
+
+@dataclass(frozen=True)
+class Own(Task):
+    user: str = "{nothing}"
+    tool_hint: str = "See {legend}"
+    columns: ClassVar = ("city",)
+
+    def prompt(self, sample):
+        return [Message("user", "hello")]
+
+
+def test_a_task_with_its_own_prompt_needs_only_its_columns_and_its_hint():
+    check_columns(Own(), ["city", "legend"], [], "data")
+    with pytest.raises(InputError, match="'city', which Own needs"):
+        check_columns(Own(), ["legend"], [], "data")
+    with pytest.raises(InputError, match="'legend', which the tool_hint template names"):
+        check_columns(Own(), ["city"], [], "data")
+
+
+def test_an_image_column_is_no_column_of_a_template():
+    with pytest.raises(InputError, match="no column 'photo'"):
+        check_columns(Task(user="{photo}"), ["photo"], ["photo"], "data")
+    with pytest.raises(InputError, match="no image column"):
+        check_columns(Task(user="<image>"), ["photo"], [], "data")
+
+
+def test_retry_failed_takes_all_or_reasons():
+    assert parse_reasons("") == frozenset()
+    assert parse_reasons("all") == frozenset(FailReason)
+    assert parse_reasons("timeout, bad_image") == {"timeout", "bad_image"}
+    with pytest.raises(InputError, match=r"'timout'.*did you mean 'timeout'"):
+        parse_reasons("bad_image,timout")
+
+
+def test_each_rollout_has_its_own_temperature_and_seed():
+    sampling = Sampling(temperature=0.7, temperatures=(0.1, 0.9), seed=5, top_p=0.5, extra_body={"top_k": 3})
+    job = Job(task="geo", sampling=sampling, episode=Episode(rollouts=2))
+    assert sampling_of(job, 1) == {"temperature": 0.9, "max_tokens": 2048, "top_p": 0.5, "seed": 6, "top_k": 3}
+    assert sampling_of(Job(task="geo"), 1) == {"temperature": 0.7, "max_tokens": 2048}
+
+
+def test_what_shapes_the_text_changes_the_digest_and_nothing_else_does():
+    def digest_of(job: Job, task: Task | None = None, model: str = "m", data: str = "f") -> str:
+        return digest(shape_of(job, task or Geo(), [], [model], data))
+
+    job = Job(task="geo", name="a")
+    same = [Job(task="geo", name="b", episode=Episode(rollouts=4, deadline=1.0)), Job(task="geo")]
+    assert {digest_of(one) for one in same} == {digest_of(job)}
+    others = {
+        digest_of(Job(task="geo", sampling=Sampling(temperature=0.1))),
+        digest_of(Job(task="geo", episode=Episode(max_turns=3))),
+        digest_of(Job(task="geo", episode=Episode(final_turn=False))),
+        digest_of(job, Geo(scale_km=1.0)),
+        digest_of(job, Geo(system="Other.")),
+        digest_of(job, model="n"),
+        digest_of(job, data="g"),
+    }
+    assert len(others - {digest_of(job)}) == 7

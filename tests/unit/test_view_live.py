@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from asyncgen.view.live import Figures, duration, plain_line
+from asyncgen.view.summary import render_status, render_summary
+
+FIGURES = Figures(
+    name="geo", total=200, done=50, failed=2, left=148, durable=49, reasons="timeout 2", rate=12.34, seconds_left=725.0,
+    tokens_a_second=1234.5, open=7, limit=32, alive=14, elapsed=250.0, parsed=0.9, notice="",
+)  # fmt: skip
+
+
+def test_the_plain_line_has_done_failed_rate_open_and_time_left():
+    assert plain_line(FIGURES) == (
+        "geo: 50/200 done (25.0 %) | 2 failed (timeout 2) | 12.3/min | 1,234 tok/s | 7/32 open | left 0:12:05"
+    )
+
+
+def test_a_notice_of_a_server_cannot_steer_the_terminal():
+    line = plain_line(replace(FIGURES, notice="down: \x1b[2Jboom"))
+    assert line.endswith(" | down: boom")
+
+
+def test_durations_have_hours_minutes_and_seconds():
+    assert [duration(seconds) for seconds in (None, 0.9, 61, 90061)] == ["-", "0:00:00", "0:01:01", "25:01:01"]
+
+
+def test_the_summary_says_to_go_on_only_when_something_is_left():
+    summary = {
+        "done": 3, "total": 5, "failed": 1, "left": 1, "failed_reasons": {"timeout": 1}, "new_traces": 3,
+        "new_failures": 1, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40, "retries": 2,
+        "seconds": 3.0, "directory": "runs/geo",
+    }  # fmt: skip
+    text = render_summary(summary)
+    assert text.startswith("3 of 5 done, 1 failed, 1 left (timeout 1)\n")
+    assert "run the same command again" in text
+    assert "run the same command again" not in render_summary({**summary, "left": 0})
+
+
+def test_status_names_the_process_that_runs():
+    status = {
+        "name": "geo", "state": "running", "holder": {"pid": 7, "host": "box"}, "total": 2, "done": 1, "failed": 0,
+        "left": 1, "failed_reasons": {}, "rate_per_minute": 60.0, "seconds_left": 1.0,
+    }  # fmt: skip
+    assert render_status(status).splitlines() == [
+        "geo: running (pid 7 on box)",
+        "1 of 2 done, 0 failed, 1 left",
+        "rate 60.0/min, left 0:00:01",
+    ]
