@@ -226,5 +226,5 @@ class Requests:
         say so, each is taken for the one at fault: or a run that ends with two poisoned prompts would never end.
         """
         scheduler = self._scheduler
-        last = (scheduler.exhausted or scheduler.draining) and len(self._failing) >= scheduler.alive
+        last = scheduler.exhausted and len(self._failing) >= scheduler.alive
         return scheduler.pool.successes > turn.passed or (last and fault.status not in _NOBODY_THERE)

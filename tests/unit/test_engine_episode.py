@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
-from support.engine_fakes import FakeTool, PlainTask, ToolTask, call, picture, plan_of, said, started, written
+from support.engine_fakes import FakeTool, PlainTask, ToolTask, call, plan_of, said, started, written
 
 from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.task import Task
@@ -15,7 +15,6 @@ from asyncgen.core.types import (
     CallResult,
     Completion,
     Message,
-    Picture,
     Sample,
     StopReason,
     Tool,
@@ -37,7 +36,6 @@ from asyncgen.engine.episode import (
     on_completion,
     on_limit,
     on_results,
-    result_messages,
 )
 
 EXCHANGE = Exchange(endpoint="e0", seconds=1.5, attempts=2)
@@ -364,58 +362,6 @@ def test_without_a_final_turn_it_is_the_limit_only_where_the_task_would_have_gon
 def test_one_turn_and_an_answer_needs_no_final_turn() -> None:
     state, finish = first(plan_of(PlainTask(), max_turns=1), said("ANSWER: 1"))
     assert (finish.stop, len(state.turns)) == (StopReason.ANSWERED, 1)
-
-
-# how results go back
-
-
-def given(one: Any, text: str = "", *pictures: Picture, error: str = "") -> CallResult:
-    return CallResult(call=one, result=ToolResult(text=text, pictures=pictures), error=error)
-
-
-def text_call(number: int = 1) -> Any:
-    plan = plan_of(ToolTask(), mode=ToolMode.TEXT)
-    return first(plan, said(written() * number))[1].calls[number - 1].call
-
-
-def test_native_pictures_follow_the_tool_messages_in_one_user_message() -> None:
-    one, two = picture(1), picture(2)
-    messages = result_messages(
-        [
-            given(call(call_id="a"), "left", one),
-            given(call(call_id="b"), error="no"),
-            given(call(call_id="c"), "r", two),
-        ]
-    )
-    assert [(message.role, message.tool_call_id, message.text) for message in messages[:3]] == [
-        ("tool", "a", "left"),
-        ("tool", "b", "Error: no"),
-        ("tool", "c", "r"),
-    ]
-    assert all(isinstance(part, str) for message in messages[:3] for part in message.parts)
-    assert messages[3].role == "user"
-    assert messages[3].parts == ("<tool_response>\n", one, "\n", two, "\n</tool_response>")
-
-
-def test_native_results_without_pictures_need_no_user_message() -> None:
-    assert roles(result_messages([given(call(), "seen")])) == ["tool"]
-
-
-def test_text_results_are_one_user_message_with_a_block_for_each_call() -> None:
-    one = picture(1)
-    (message,) = result_messages([given(text_call(), "left", one), given(text_call(2), error="no")])
-    assert message.role == "user"
-    assert message.parts == (
-        "<tool_response>\nleft\n",
-        one,
-        "\n</tool_response>\n<tool_response>\nError: no\n</tool_response>",
-    )
-
-
-def test_mixed_results_go_back_each_in_its_own_form() -> None:
-    messages = result_messages([given(call(), "native", picture(1)), given(text_call(), "text")])
-    assert roles(messages) == ["tool", "user"]
-    assert messages[1].text == ("<tool_response>\n<image:1>\n</tool_response>\n<tool_response>\ntext\n</tool_response>")
 
 
 def test_a_text_call_goes_back_in_the_text_where_it_was_written() -> None:
