@@ -14,6 +14,7 @@ from asyncgen.core.task import Task
 from asyncgen.core.types import Completion, Json, Message, Picture, Sample
 from asyncgen.engine.conversation import Conversation
 from asyncgen.engine.requests import Budget, OutOfTimeError, Requests
+from asyncgen.engine.scheduler import BEGUN
 from asyncgen.engine.workers import Workers
 from asyncgen.tools.gallery import Gallery
 
@@ -125,7 +126,7 @@ class EpisodeContext:
                 sampling={**self._sampling, **sampling},
                 tools_json=None,
                 budget=Budget(deadline=self._deadline),
-                begun=True,
+                order=BEGUN,
             )
         except OutOfTimeError as error:
             text = f"context.complete: no answer within {self._deadline:g} s; raise episode.deadline"

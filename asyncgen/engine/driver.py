@@ -16,6 +16,7 @@ from asyncgen.core.trace import Failure, Trace
 from asyncgen.core.types import Sample
 from asyncgen.endpoint.faults import Fault
 from asyncgen.endpoint.transport import Transport
+from asyncgen.engine.feeder import Fed, Feeder
 from asyncgen.engine.live import LiveEpisode, Setting, internal_error
 from asyncgen.engine.progress import Progress
 from asyncgen.engine.requests import NotStartedError
@@ -78,8 +79,7 @@ class Driver:
         self._scheduler = scheduler
         self._transport = transport
         self._store = store
-        self._read = read
-        self._keys = keys
+        self._feeder = Feeder(keys, read, setting.workers)
         self._progress = progress
         self._clock = clock
         self._grace = grace
@@ -120,8 +120,8 @@ class Driver:
 
     def _carry_out(self, action: object) -> Event | None:
         match action:
-            case Admit():
-                return self._admit()
+            case Admit(order):
+                self._own(self._episode(order))
             case Grant(ticket, endpoint):
                 if not self._setting.requests.grant(ticket, endpoint):
                     return Dropped(endpoint)
@@ -131,13 +131,6 @@ class Driver:
                 self._aside(self._probe(endpoint))
             case Finished():
                 self._finished.set()
-        return None
-
-    def _admit(self) -> Event | None:
-        key = next(self._keys, None)
-        if key is None:
-            return Exhausted()
-        self._own(self._episode(*key))
         return None
 
     def _own(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -200,7 +193,7 @@ class Driver:
         alive = not isinstance(outcome, Fault) or outcome.status in {401, 403, 404, 405}
         self.tell(Probed(endpoint, alive))
 
-    async def _episode(self, index: int, rollout: int) -> None:
+    async def _episode(self, order: int) -> None:
         held = 0
 
         def hold(count: int) -> None:
@@ -211,9 +204,14 @@ class Driver:
         own = asyncio.current_task()
         assert own is not None  # noqa: S101  # a coroutine of a TaskGroup
         self._episodes.add(own)
+        end: Event = Ended(order)
         try:
             if not self._cancelled:
-                await self._save(await self._attempt(index, rollout, hold))
+                fed = await self._feeder.next()
+                if fed is None:
+                    end = Exhausted(order)
+                else:
+                    await self._save(await self._attempt(fed, order, hold))
         except NotStartedError:
             pass  # it is still to be done, by the next start
         except BaseException:
@@ -221,14 +219,15 @@ class Driver:
             raise
         finally:
             self._episodes.discard(own)
-            self.tell(Ended(held))
+            self.tell(Holding(-held))
+            self.tell(end)
 
-    async def _attempt(self, index: int, rollout: int, hold: Callable[[int], None]) -> Trace | Failure:
+    async def _attempt(self, fed: Fed, order: int, hold: Callable[[int], None]) -> Trace | Failure:
         """The boundary: what goes wrong in a row, a task, a tool or a reward costs one episode."""
-        live = LiveEpisode(self._setting, Sample(index=index, data={}), rollout, hold=hold)
+        sample = fed.outcome if isinstance(fed.outcome, Sample) else Sample(index=fed.index, data={})
+        live = LiveEpisode(self._setting, sample, fed.rollout, order=order, hold=hold)
         try:
-            sample = await self._setting.workers.offload(self._read, index)
-            live = LiveEpisode(self._setting, sample, rollout, hold=hold)
+            fed.sample()
             return await live.run()
         except (AsyncgenError, NotStartedError):
             raise

@@ -37,6 +37,7 @@ from asyncgen.engine.episode import (
 from asyncgen.engine.kit import Kit, opening
 from asyncgen.engine.ledger import Account, Origin, build_trace, failure, with_scores
 from asyncgen.engine.requests import Budget, OutOfTimeError, Requests, ToolsRefusedError
+from asyncgen.engine.scheduler import BEGUN
 from asyncgen.engine.workers import Workers
 from asyncgen.tools.gallery import Gallery
 
@@ -66,10 +67,13 @@ class _ContextFullError(Exception):
 class LiveEpisode:
     """One attempt, owned by one coroutine."""
 
-    def __init__(self, setting: Setting, sample: Sample, rollout: int, *, hold: Callable[[int], None]) -> None:
+    def __init__(
+        self, setting: Setting, sample: Sample, rollout: int, *, order: int, hold: Callable[[int], None]
+    ) -> None:
         self._setting = setting
         self._sample = sample
         self._rollout = rollout
+        self._order = order
         self._hold = hold
         self._sampling = setting.sampling(rollout)
         self._budget = Budget(deadline=setting.deadline)
@@ -172,7 +176,7 @@ class LiveEpisode:
                 sampling=self._sampling,
                 tools_json=self._setting.kit.schemas_json if ask.tools else None,
                 budget=self._budget,
-                begun=bool(self._state.turns),
+                order=BEGUN if self._state.turns else self._order,
             )
         except EpisodeError as error:
             if error.reason is FailReason.CONTEXT_OVERFLOW and self._state.turns:

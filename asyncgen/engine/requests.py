@@ -130,19 +130,19 @@ class Requests:
         sampling: Mapping[str, Json],
         tools_json: bytes | None,
         budget: Budget,
-        begun: bool,
+        order: int,
     ) -> Answer:
         """Ask until there is a completion.
 
         Raises EpisodeError (this turn cannot be had), AsyncgenError (the run cannot go on), OutOfTimeError,
-        ToolsRefusedError where tools were sent, NotStartedError where nothing has `begun`.
+        ToolsRefusedError where tools were sent, NotStartedError for a first turn. `order` as in `Wanted`.
         """
         turn = _TurnRequests(sampling=sampling, passed=self._scheduler.pool.successes)
         try:
             while True:
                 if budget.left <= 0:
                     raise OutOfTimeError
-                endpoint = await self._slot(begun=begun, sticky=budget.sticky)
+                endpoint = await self._slot(order, budget.sticky)
                 if tools_json is not None and self.tools_refused:
                     self._tell(Dropped(endpoint))
                     raise ToolsRefusedError("another request has shown that tools are refused")
@@ -205,11 +205,11 @@ class Requests:
             self._tell(event)
         return (outcome if isinstance(outcome, Fault) else outcome[0]), seconds
 
-    async def _slot(self, *, begun: bool, sticky: int | None) -> int:
+    async def _slot(self, order: int, sticky: int | None) -> int:
         ticket = next(self._tickets)
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting[ticket] = future
-        self._tell(Wanted(ticket, begun, sticky))
+        self._tell(Wanted(ticket, order, sticky))
         try:
             return await future
         except asyncio.CancelledError:

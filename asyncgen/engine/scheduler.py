@@ -9,6 +9,7 @@ pictures and all, when a slot comes free), those under way go first. Bytes held 
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -22,6 +23,8 @@ ALIVE_PER_SLOT = 2
 BURST = 128
 """By how many the open requests, and the living episodes, may exceed their highest number so far, a tick: connections
 opened by the thousand stall the loop, those that are open already cost nothing."""
+BEGUN = -1
+"""In the place of an order: under way, before all that are not."""
 BYTE_BUDGET = 4 << 30
 """Encoded bytes that living episodes may hold before no more are started."""
 
@@ -31,8 +34,8 @@ class Wanted:
     """An episode wants to send a request."""
 
     ticket: int
-    begun: bool
-    """It has a turn behind it."""
+    order: int
+    """The number of its Admit; BEGUN for what has a turn behind it."""
     sticky: int | None
     """The endpoint of its last turn."""
 
@@ -80,13 +83,16 @@ class Holding:
 class Ended:
     """An episode is over."""
 
-    bytes: int = 0
-    """That it held."""
+    order: int
+    """The number of its Admit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exhausted:
     """There was no sample left for an Admit."""
+
+    order: int
+    """Its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,9 @@ Event: TypeAlias = (
 @dataclass(frozen=True, slots=True)
 class Admit:
     """Start the next episode."""
+
+    order: int
+    """From 0. First turns are granted in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +176,13 @@ class Scheduler:
         self.draining = False
         self.blocked = False
         self._begun: deque[Wanted] = deque()
-        self._fresh: deque[Wanted] = deque()
+        self._fresh: list[tuple[int, int]] = []
+        """A heap of (order, ticket)."""
+        self._admitted = 0
+        self._preparing: deque[int] = deque()
+        """Orders from the first episode on that has not asked for its first turn."""
+        self._prepared: set[int] = set()
+        """Those of them that have asked, or are over."""
         self._withdrawn: set[int] = set()
         self._most_open = BURST
         self._most_alive = BURST
@@ -186,6 +201,8 @@ class Scheduler:
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take in what happened; say what to do."""
         self._take(event, now)
+        if isinstance(event, Holding) and event.bytes > 0:
+            return []  # it can only forbid
         actions: list[Action] = []
         if isinstance(event, Tick):
             self._most_open = max(self._most_open, self.open + BURST)
@@ -203,7 +220,7 @@ class Scheduler:
     def _take(self, event: Event, now: float) -> None:
         match event:
             case Wanted():
-                (self._begun if event.begun else self._fresh).append(event)
+                self._queue(event)
             case Withdrawn(ticket):
                 self._withdrawn.add(ticket)
             case Passed(endpoint, seconds, tokens):
@@ -218,14 +235,15 @@ class Scheduler:
                 self._release(endpoint)
             case Holding(count):
                 self.held_bytes += count
-            case Ended(count):
+            case Ended(order):
                 self.alive -= 1
-                self.held_bytes -= count
+                self._note_prepared(order)
             case Probed(endpoint, ok):
                 self.pool.on_probe(endpoint, ok, now)
-            case Exhausted():
+            case Exhausted(order):
                 self.exhausted = True
                 self.alive -= 1
+                self._note_prepared(order)
             case Draining():
                 self.draining = True
             case Blocked(blocked):
@@ -237,32 +255,56 @@ class Scheduler:
         self.limiter.release()
         self.pool.release(endpoint)
 
+    def _queue(self, wanted: Wanted) -> None:
+        if wanted.order == BEGUN:
+            self._begun.append(wanted)
+            return
+        self._note_prepared(wanted.order)
+        heapq.heappush(self._fresh, (wanted.order, wanted.ticket))
+
+    def _note_prepared(self, order: int) -> None:
+        if not self._preparing or order < self._preparing[0]:
+            return  # known already: a first turn that is asked for again, or an episode that had one
+        self._prepared.add(order)
+        while self._preparing and self._preparing[0] in self._prepared:
+            self._prepared.remove(self._preparing.popleft())
+
     def _grants(self, now: float) -> list[Action]:
         actions: list[Action] = []
         while self.open < self._most_open and self.open < self.limiter.limit and (wanted := self._head()):
             endpoint = self.pool.choose(wanted.sticky, now)
             if endpoint is None:
                 break
-            (self._begun if wanted.begun else self._fresh).popleft()
+            self._pop(wanted)
             self.pool.acquire(endpoint)
             self.limiter.acquire()
             actions.append(Grant(wanted.ticket, endpoint))
         return actions
 
     def _refusals(self) -> list[Action]:
-        refused = [wanted.ticket for wanted in self._fresh if wanted.ticket not in self._withdrawn]
-        self._withdrawn.difference_update(wanted.ticket for wanted in self._fresh)
+        refused = [ticket for _, ticket in self._fresh if ticket not in self._withdrawn]
+        self._withdrawn.difference_update(ticket for _, ticket in self._fresh)
         self._fresh.clear()
         return [Refuse(ticket) for ticket in refused]
 
     def _head(self) -> Wanted | None:
-        """The next ticket: those under way first, then in order of asking."""
-        for queue in (self._begun, self._fresh):
-            while queue and queue[0].ticket in self._withdrawn:
-                self._withdrawn.remove(queue.popleft().ticket)
-            if queue:
-                return queue[0]
-        return None
+        """The next ticket: those under way first; then first turns in order, none before an earlier one has asked."""
+        while self._begun and self._begun[0].ticket in self._withdrawn:
+            self._withdrawn.remove(self._begun.popleft().ticket)
+        if self._begun:
+            return self._begun[0]
+        while self._fresh and self._fresh[0][1] in self._withdrawn:
+            self._withdrawn.remove(heapq.heappop(self._fresh)[1])
+        if not self._fresh:
+            return None
+        order, ticket = self._fresh[0]
+        return Wanted(ticket, order, None) if not self._preparing or order < self._preparing[0] else None
+
+    def _pop(self, wanted: Wanted) -> None:
+        if wanted.order == BEGUN:
+            self._begun.popleft()
+        else:
+            heapq.heappop(self._fresh)
 
     def _admissions(self, now: float) -> list[Action]:
         if self.exhausted or self.draining or self.blocked or self.pool.all_down(now):
@@ -273,7 +315,10 @@ class Scheduler:
         if room <= 0:
             return []
         self.alive += room
-        return [Admit() for _ in range(room)]
+        orders = range(self._admitted, self._admitted + room)
+        self._admitted += room
+        self._preparing.extend(orders)
+        return [Admit(order) for order in orders]
 
     def validate(self) -> None:
         """The invariants, for tests."""

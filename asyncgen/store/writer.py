@@ -18,6 +18,11 @@ from asyncgen.store.layout import KINDS, Kind
 from asyncgen.store.sink import Sink
 
 
+GATHER = 0.003
+"""Seconds to wait for more lines before a batch is written: asking the thread costs more than writing a line, and an
+episode that waits for its line holds no slot."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Pending:
     line: bytes
@@ -89,8 +94,11 @@ class Writer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._wake.wait()
+                    await asyncio.sleep(GATHER)
             self._wake.clear()
-            await self._flush()
+            await self._write_batches()
+            if any(self._queues.values()):
+                self._wake.set()
             if due is not None and due <= self._clock.monotonic():
                 await self._in_thread((), "traces", self._sink.tend)
 
@@ -112,10 +120,14 @@ class Writer:
     async def _flush(self) -> None:
         """Write until the queues are empty, the kinds by turns. Nothing awaits between a batch's take and its call."""
         while any(self._queues.values()):
-            for kind in KINDS:
-                await self._idle()
-                if batch := self._take(kind):
-                    await self._in_thread(batch, kind, self._sink.write, kind, [pending.line for pending in batch])
+            await self._write_batches()
+
+    async def _write_batches(self) -> None:
+        """At most one of each kind."""
+        for kind in KINDS:
+            await self._idle()
+            if batch := self._take(kind):
+                await self._in_thread(batch, kind, self._sink.write, kind, [pending.line for pending in batch])
 
     def _take(self, kind: Kind) -> list[_Pending]:
         """Queued lines that fit into the open shard; at least one, if there is any."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.limiter import FixedLimiter
 from asyncgen.endpoint.pool import EndpointSpec, Pool
 from asyncgen.engine.scheduler import (
+    BEGUN,
     Admit,
     Blocked,
     Draining,
@@ -36,6 +38,16 @@ from asyncgen.engine.scheduler import (
 BUDGET = 1000
 
 
+@dataclass
+class Living:
+    """A living episode."""
+
+    order: int
+    held: int = 0
+    asked: bool = False
+    """For its first turn."""
+
+
 class AnyRun(RuleBasedStateMachine):
     """A driver with any mood, and a model of what it was told."""
 
@@ -46,11 +58,12 @@ class AnyRun(RuleBasedStateMachine):
         self.scheduler = Scheduler(pool, FixedLimiter(limit), byte_budget=BUDGET)
         self.tickets = itertools.count()
         self.samples = 30
-        self.idle: list[int] = []
-        """Living episodes that ask for nothing: bytes held by each."""
+        self.unanswered: list[int] = []
+        self.idle: list[Living] = []
+        """Living episodes that ask for nothing."""
         self.waiting: dict[int, Wanted] = {}
-        self.held: dict[int, int] = {}
-        """Of those that wait or are open, by ticket."""
+        self.asking: dict[int, Living] = {}
+        """Those that wait or are open, by ticket."""
         self.open: list[tuple[int, int]] = []
         self.probes: list[int] = []
         self.finished = 0
@@ -59,33 +72,33 @@ class AnyRun(RuleBasedStateMachine):
     def tell(self, event: Event) -> None:
         for action in self.scheduler.handle(event, self.now):
             match action:
-                case Admit():
+                case Admit(order):
                     assert self.may_start()
                     assert self.scheduler.held_bytes < BUDGET or not self.living
                     if self.samples:
                         self.samples -= 1
-                        self.idle.append(0)
+                        self.idle.append(Living(order))
                     else:
-                        self.exhausted_answers += 1
+                        self.unanswered.append(order)
                 case Grant(ticket, endpoint):
                     wanted = self.waiting.pop(ticket)  # KeyError: a grant for nobody
-                    assert wanted.begun or not any(one.begun for one in self.waiting.values())
-                    assert wanted.begun or not self.scheduler.draining
+                    if wanted.order != BEGUN:
+                        assert not any(one.order == BEGUN for one in self.waiting.values())
+                        assert not any(one.order < wanted.order for one in self.waiting.values())
+                        assert not any(one.order < wanted.order for one in self.idle if not one.asked)
+                        assert not self.scheduler.draining
                     self.open.append((ticket, endpoint))
                 case Refuse(ticket):
-                    assert not self.waiting.pop(ticket).begun
+                    assert self.waiting.pop(ticket).order != BEGUN
                     assert self.scheduler.draining
-                    self.idle.append(self.held.pop(ticket))
+                    self.idle.append(self.asking.pop(ticket))
                 case Probe(endpoint):
                     self.probes.append(endpoint)
                 case Finished():
                     self.finished += 1
                     assert not self.living
-        while self.exhausted_answers:
-            self.exhausted_answers -= 1
-            self.tell(Exhausted())
-
-    exhausted_answers = 0
+        while self.unanswered:
+            self.tell(Exhausted(self.unanswered.pop(0)))
 
     def may_start(self) -> bool:
         scheduler = self.scheduler
@@ -97,11 +110,13 @@ class AnyRun(RuleBasedStateMachine):
         return len(self.idle) + len(self.waiting) + len(self.open)
 
     @precondition(lambda self: self.idle)
-    @rule(begun=st.booleans(), sticky=st.none() | st.integers(0, 2))
-    def ask(self, begun: bool, sticky: int | None) -> None:
+    @rule(data=st.data(), again=st.booleans(), sticky=st.none() | st.integers(0, 2))
+    def ask(self, data: st.DataObject, again: bool, sticky: int | None) -> None:
         ticket = next(self.tickets)
-        self.held[ticket] = self.idle.pop(0)
-        wanted = Wanted(ticket, begun, sticky if sticky is not None and sticky < len(self.caps) else None)
+        living = self.asking[ticket] = self.idle.pop(data.draw(st.integers(0, len(self.idle) - 1)))
+        order = living.order if again or not living.asked else BEGUN
+        living.asked = True
+        wanted = Wanted(ticket, order, sticky if sticky is not None and sticky < len(self.caps) else None)
         self.waiting[ticket] = wanted
         self.tell(wanted)
 
@@ -110,14 +125,14 @@ class AnyRun(RuleBasedStateMachine):
     def give_up(self, data: st.DataObject) -> None:
         ticket = data.draw(st.sampled_from(sorted(self.waiting)))
         del self.waiting[ticket]
-        self.idle.append(self.held.pop(ticket))
+        self.idle.append(self.asking.pop(ticket))
         self.tell(Withdrawn(ticket))
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), kind=st.sampled_from([None, "dropped", *FaultKind]), wait=st.none() | st.floats(0, 60))
     def come_back(self, data: st.DataObject, kind: FaultKind | str | None, wait: float | None) -> None:
         ticket, endpoint = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
-        self.idle.append(self.held.pop(ticket))
+        self.idle.append(self.asking.pop(ticket))
         if kind is None:
             self.tell(Passed(endpoint, 1.0, 5))
         elif isinstance(kind, FaultKind):
@@ -128,13 +143,15 @@ class AnyRun(RuleBasedStateMachine):
     @precondition(lambda self: self.idle)
     @rule(count=st.integers(0, 900))
     def hold(self, count: int) -> None:
-        self.idle[0] += count
+        self.idle[0].held += count
         self.tell(Holding(count))
 
     @precondition(lambda self: self.idle)
-    @rule()
-    def end(self) -> None:
-        self.tell(Ended(self.idle.pop(0)))
+    @rule(data=st.data())
+    def end(self, data: st.DataObject) -> None:
+        over = self.idle.pop(data.draw(st.integers(0, len(self.idle) - 1)))
+        self.tell(Holding(-over.held))
+        self.tell(Ended(over.order))
 
     @rule(seconds=st.floats(0, 40))
     def tick(self, seconds: float) -> None:
@@ -162,14 +179,17 @@ class AnyRun(RuleBasedStateMachine):
         assert scheduler.open == len(self.open) <= self.limit
         assert scheduler.alive == self.living <= 2 * self.limit
         assert scheduler.waiting == len(self.waiting)
-        assert scheduler.held_bytes == sum(self.idle) + sum(self.held.values())
+        assert scheduler.held_bytes == sum(one.held for one in (*self.idle, *self.asking.values()))
         for number, cap in enumerate(self.caps):
             assert cap is None or sum(endpoint == number for _, endpoint in self.open) <= cap
 
     @invariant()
     def no_wake_up_is_lost(self) -> None:
         room = self.scheduler.open < self.limit
-        assert not (room and self.waiting and self.scheduler.pool.choose(None, self.now) is not None)
+        first = min((one.order for one in self.waiting.values()), default=None)
+        earlier = any(one.order < first for one in self.idle if not one.asked) if first is not None else False
+        may = first == BEGUN or (first is not None and not earlier)
+        assert not (room and may and self.scheduler.pool.choose(None, self.now) is not None)
         under_budget = self.scheduler.held_bytes < BUDGET
         if self.may_start():
             assert self.living >= 1

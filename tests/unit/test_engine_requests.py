@@ -73,7 +73,12 @@ async def test_a_slot_is_given_back_while_a_turn_waits() -> None:
 
 
 async def test_never_more_requests_are_open_than_allowed() -> None:
-    transport = FakeTransport(default=DONE)
+    async def slow() -> Completion:
+        for _ in range(8):  # longer than the next episode needs to be there
+            await asyncio.sleep(0)
+        return DONE
+
+    transport = FakeTransport(default=slow)
     async with Rig(PlainTask(), transport, samples=50, concurrency=3) as rig:
         store = await rig.run()
     assert (transport.most_open, len(store.traces)) == (3, 50)

@@ -1,0 +1,67 @@
+"""Samples in the order in which they are to be done, read a few ahead and many at a time.
+
+Knows keys and how a row is read. A row's pictures are not read here, and what is wrong with a row is told when its turn
+comes. A thread costs more to ask than a row costs to read: hence batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from asyncgen.core.types import Sample
+from asyncgen.engine.workers import Workers
+
+BATCH = 64
+"""Rows read at once, and so the most that are read before their turn."""
+
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """An episode to be started."""
+
+    index: int
+    rollout: int
+    outcome: Sample | Exception
+
+    def sample(self) -> Sample:
+        """The row. Raises what reading it raised."""
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+class Feeder:
+    """`next` from any coroutine: first come, first served."""
+
+    def __init__(self, keys: Iterator[Key], read: Callable[[int], Sample], workers: Workers) -> None:
+        self._keys = keys
+        self._read = read
+        self._workers = workers
+        self._ready: deque[Fed] = deque()
+        self._turn = asyncio.Lock()
+
+    async def next(self) -> Fed | None:
+        """The next one; None when there is none left."""
+        async with self._turn:  # fair: also those that need not wait come after those that do
+            if not self._ready:
+                batch = list(itertools.islice(self._keys, BATCH))
+                if batch:
+                    self._ready.extend(await self._workers.offload(self._read_all, batch))
+            return self._ready.popleft() if self._ready else None
+
+    def _read_all(self, batch: Sequence[Key]) -> list[Fed]:
+        """In a thread. The rollouts of a sample share what was read."""
+        outcomes = {index: self._outcome(index) for index in dict.fromkeys(index for index, _ in batch)}
+        return [Fed(index, rollout, outcomes[index]) for index, rollout in batch]
+
+    def _outcome(self, index: int) -> Sample | Exception:
+        try:
+            return self._read(index)
+        except Exception as error:  # noqa: BLE001  # raised again where the row's episode begins
+            return error
