@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from asyncgen.cli.flags import command, find_job, normalise
-from asyncgen.config.knobs import Knob, section_knobs, task_knobs
+from asyncgen.config.knobs import Knob, section_knobs, task_knobs, with_default
 
 OVERVIEW = """Turn a dataset and a strong model into finished training traces.
 
@@ -28,7 +28,7 @@ def build(knobs: Sequence[Knob] = ()) -> App:
         name="asyncgen",
         help=OVERVIEW,
         version=_version,
-        help_format="markdown",
+        help_format="plaintext",
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
@@ -63,7 +63,9 @@ def _knobs(tokens: Sequence[str]) -> list[Knob]:
     from asyncgen.run.tasks import load_task_class
 
     path = job_file(job)
-    return [*knobs, *task_knobs(load_task_class(str(read_yaml(path)["task"]), path.parent))]
+    raw = read_yaml(path)
+    knobs += task_knobs(load_task_class(str(raw["task"]), path.parent))
+    return [with_default(one, raw) for one in knobs]
 
 
 def _version() -> str:

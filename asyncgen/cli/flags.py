@@ -91,7 +91,8 @@ def parameters(knobs: Sequence[Knob]) -> list[inspect.Parameter]:
 
 def _help(knob: Knob) -> str:
     default = "" if knob.default in (None, "", {}) else f" [default: {_short(knob.default)}]"  # {} has no hash
-    return knob.docstring.replace("`", "'") + default
+    choices = f" One of: {', '.join(knob.choices)}." if knob.choices else ""
+    return knob.docstring + choices + default
 
 
 def _short(value: Any) -> str:

@@ -10,7 +10,7 @@ from asyncgen.cli.output import line, note, print_json
 from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
-from asyncgen.run.reading import failures_of, one_trace, status_of, traces_of
+from asyncgen.run.reading import failures_of, in_a_run, one_trace, status_of, traces_of, truth_columns
 
 
 def print_status(directory: Path, *, as_json: bool) -> int:
@@ -31,7 +31,7 @@ def print_trace(directory: Path, which: str, *, rollout: int, turn: int | None, 
     trace = one_trace(directory, which, rollout)
     if as_json:
         return print_json(trace)
-    line(render_trace(trace, turn=turn, raw=raw))
+    line(render_trace(trace, turn=turn, raw=raw, truth=truth_columns(directory)))
     return 0
 
 
@@ -57,6 +57,11 @@ def export_traces(directories: Sequence[Path], *, to: str, output: Path, where: 
 
     if to not in FORMATS:
         raise InputError(f"there is no export format {to!r}{nearest(to, FORMATS)}")
+
+    if in_a_run(output):
+        raise InputError(
+            f"{output} lies in a run directory, which holds only what the run itself wrote; give another -o"
+        )
 
     def read() -> Iterable[Mapping[str, Json]]:
         return traces_of(directories)

@@ -117,8 +117,8 @@ def _announce(prepared: Prepared) -> None:
     for text in prepared.notes:
         note(text)
     note(
-        f"{job.name}: {len(plan.indexes)} samples x {plan.rollouts} rollouts = {plan.total} episodes: "
-        f"{done} done, {failed} failed, {left} left -> {prepared.directory}"
+        f"{job.name}: {len(plan.indexes)} of {prepared.source.rows} samples x {plan.rollouts} rollouts "
+        f"= {plan.total} episodes: {done} done, {failed} failed, {left} left -> {prepared.directory}"
     )
     if left:
         models = ", ".join(dict.fromkeys(server.model for server in prepared.servers))

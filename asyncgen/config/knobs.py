@@ -10,9 +10,9 @@ import inspect
 import itertools
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from asyncgen.config.schema import SECTIONS
 
@@ -43,6 +43,11 @@ class Knob:
         return PREFIX + self.path.replace(".", "_").upper()
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it takes, where it takes only those."""
+        return tuple(map(str, get_args(self.type))) if get_origin(self.type) is Literal else ()
+
+    @property
     def is_text(self) -> bool:
         """A plain string: a flag's value is taken as it is."""
         return self.type in {str, str | None}
@@ -71,6 +76,13 @@ def section_knobs() -> list[Knob]:
 def task_knobs(task_class: type) -> list[Knob]:
     """The fields of a task's dataclass as `--task.FIELD`."""
     return list(class_knobs("task", task_class))
+
+
+def with_default(knob: Knob, raw: Mapping[str, Any]) -> Knob:
+    """The knob with the default that a job's YAML gives it."""
+    section = raw.get("task_options" if knob.section == "task" else knob.section) if knob.section else raw
+    given = section.get(knob.name) if isinstance(section, Mapping) else None
+    return knob if given is None else replace(knob, default=given)
 
 
 def class_knobs(section: str, owner: type) -> Iterator[Knob]:

@@ -10,7 +10,7 @@ import difflib
 import importlib.resources
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -189,9 +189,17 @@ def resolve(
                 _put(raw, by_path[key], _typed(by_path[key], parsed, where))
         _put_endpoints(raw, layer)
     raw["name"] = raw.get("name") or path.stem
-    job = convert(raw, Job, str(path))
+    job = _beside(convert(raw, Job, str(path)), path.parent)
     _check(job)
     return job
+
+
+def _beside(job: Job, folder: Path) -> Job:
+    """A relative dataset path that is not in the working directory may lie beside the job file."""
+    place = folder / job.dataset.path
+    if not job.dataset.path or Path(job.dataset.path).exists() or not place.exists():
+        return job
+    return replace(job, dataset=replace(job.dataset, path=str(place)))
 
 
 def _typed(knob: Knob, value: Any, where: str) -> Any:

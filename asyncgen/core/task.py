@@ -61,6 +61,9 @@ class Task:
         messages.append(Message("user", parts))
         return messages
 
+    def check(self, sample: Sample) -> None:
+        """Look at a row before anything is sent. Raise EpisodeError for one that could not be scored afterwards."""
+
     def answer(self, text: str) -> str:
         """The answer in this visible text; `""` = there is none, the episode goes on."""
         return text.strip()

@@ -181,7 +181,10 @@ class Driver:
         if not pool.all_down(now) or pool.down_since is None:
             return
         seconds = now - pool.down_since
-        last = "; ".join(f"{one.name}: {one.last_fault}" for one in pool.snapshot(now))
+        states = pool.snapshot(now)
+        last = "; ".join(
+            one.last_fault if one.name in one.last_fault else f"{one.name}: {one.last_fault}" for one in states
+        )
         self._progress.notice = f"all servers are down for {seconds:.0f} s, probing ({last})"
         if self._max_outage is not None and seconds >= self._max_outage:
             raise TemporaryError(f"all servers have been down for {seconds:.0f} s ({last}); run the same command again")

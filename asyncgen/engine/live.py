@@ -131,6 +131,7 @@ class LiveEpisode:
         self._mode = mode
         self._hold(-self._conversation.bytes)
         self._conversation = Conversation()
+        setting.task.check(self._sample)
         prompt = opening(setting.task, self._sample, setting.kit, mode)
         plan = Plan(
             task=setting.task,

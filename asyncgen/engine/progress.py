@@ -29,6 +29,8 @@ class Progress:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     retries: int = 0
+    last_failure: str = ""
+    """Reason and text of the latest failed episode."""
     notice: str = ""
     """What keeps the run from going on: servers down, disk full, draining. `""` when nothing does."""
     on_trace: Callable[[Trace], None] | None = None
@@ -50,6 +52,7 @@ class Progress:
     def add_failure(self, failure: Failure) -> None:
         """A failed episode is saved."""
         self.failed[failure.reason] += 1
+        self.last_failure = f"{failure.trace.id}: {failure.reason}: {failure.error}"
         self._count(failure.trace)
         if self.on_failure:
             self.on_failure(failure)

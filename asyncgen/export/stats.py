@@ -159,6 +159,8 @@ def _share(part: int, whole: int) -> float | None:
 
 def render(summary: Mapping[str, Json]) -> str:
     """The summary as lines of plain text, safe for a terminal."""
+    if not summary["traces"]:
+        return f"no traces yet; failed {summary['failed']}{_listed(summary['failed_by_reason'], before=': ')}"
     tools, retried, distance = summary["tools"], summary["retried"], summary["distance_km"]
     lines = [
         f"traces   {summary['traces']}",

@@ -79,7 +79,7 @@ class GeoReward:
 
     def __call__(self, context: Context, sample: Sample, trace: Trace) -> Scores:  # noqa: ARG002  # a reward's signature
         """The scores in the contract's order. Raises EpisodeError(bad_sample) if the row has no truth."""
-        truth = self._truth(sample.data)
+        truth = self.place(sample.data)
         guess = first_pair(trace.answer)
         if guess is None or (guess := on_globe(guess)) is None:
             return dict(GEO_FAILURE)
@@ -88,7 +88,8 @@ class GeoReward:
         head = {"score": score, "distance@km": distance, "geoguessr@point": MAX_POINTS * score, "parse_success": True}
         return head | {f"acc@{km}km": float(distance <= km) for km in THRESHOLDS_KM}
 
-    def _truth(self, data: Mapping[str, Json]) -> Pair:
+    def place(self, data: Mapping[str, Json]) -> Pair:
+        """The row's latitude and longitude in degrees. Raises EpisodeError(bad_sample)."""
         if not self.truth:
             pair = (_degrees(data.get(self.lat)), _degrees(data.get(self.lon)))
             shown = f"{self.lat}={data.get(self.lat)!r}, {self.lon}={data.get(self.lon)!r}"

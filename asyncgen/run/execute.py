@@ -35,6 +35,10 @@ FAILED_TOO_OFTEN = 4
 """Exit code of a run that is over, with a larger share of failed episodes than `schedule.max_failed`."""
 
 
+PAUSE_LOOK = 0.5
+"""Seconds between looks at whether the run goes on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
     """A running run, for those who look at it."""
@@ -77,6 +81,8 @@ class Summary:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     retries: int = 0
+    last_failure: str = ""
+    """Of this start: reason and text."""
     seconds: float = 0.0
     error: str = ""
 
@@ -184,13 +190,24 @@ async def _drive(
     with signals.installed():
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(prepared.store.run())
-            watching = group.create_task(watcher.watch(view))
+            beside = [group.create_task(watcher.watch(view)), group.create_task(_note_pauses(view)), writing]
             try:
                 await driver.run()
             finally:
-                watching.cancel()
-                writing.cancel()
+                for one in beside:
+                    one.cancel()
     return signals.received
+
+
+async def _note_pauses(view: View) -> None:
+    """What keeps the run from going on, and that it is over, as events."""
+    paused = False
+    while True:
+        await view.clock.sleep(PAUSE_LOOK)
+        notice = view.progress.notice
+        if bool(notice) != paused:
+            paused = bool(notice)
+            view.store.events.write("pause" if paused else "resume", text=notice)
 
 
 def _assemble(
@@ -262,6 +279,7 @@ def _summary(
         prompt_tokens=progress.prompt_tokens,
         completion_tokens=progress.completion_tokens,
         retries=progress.retries,
+        last_failure=progress.last_failure,
         seconds=round(seconds, 3),
         error=str(error or ""),
     )

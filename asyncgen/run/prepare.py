@@ -25,7 +25,7 @@ from asyncgen.run.shape import SEPARATOR, shape_of
 from asyncgen.run.tasks import check_columns
 from asyncgen.store.card import write_card
 from asyncgen.store.files import DISK
-from asyncgen.store.layout import RUN_FILE, parse_part, part_name
+from asyncgen.store.layout import OWN_NAMES, RUN_FILE, parse_part, part_name
 from asyncgen.store.run_file import config_diff, digest, read_run, redact, write_run
 from asyncgen.store.store import Store
 
@@ -86,14 +86,23 @@ def output_directory(job: Job) -> Path:
         if parts:
             total = max(parts)[1]
             raise InputError(f"{out} holds partitions of {total}; give --partition k/{total} or another --output-dir")
-        return out
+        return _usable(out)
     if (out / RUN_FILE).exists() or any(_children(out / "traces")):
         raise InputError(f"{out} is a run directory with traces of its own; give another --output-dir for partitions")
     other = {total for _, total in parts} - {partition[1]}
     if other:
         total = min(other)
         raise InputError(f"{out} holds partitions of {total}; give --partition k/{total} or another --output-dir")
-    return out / part_name(*partition)
+    return _usable(out / part_name(*partition))
+
+
+def _usable(directory: Path) -> Path:
+    """A run directory, or what a start left of one that ended before `run.json` was there, or nothing yet."""
+    if not (directory / RUN_FILE).exists():
+        others = sorted(path.name for path in _children(directory) if path.name not in OWN_NAMES)
+        if others:
+            raise InputError(f"{directory} holds other things ({others[0]}) and no run; give another --output-dir")
+    return directory
 
 
 def _children(folder: Path) -> list[Path]:
@@ -146,8 +155,10 @@ async def _prepare(
         models = await resolve_models(asked, transport, known=single, new=not past)
         shape = {**shape, "model": shape_of(job, task, (), models, "")["model"]}
         _refuse_changes(known, shape, options, store.directory)
-    config_id = digest(shape)
-    _write_run(job, task, store, source, plan.total, shape, past, clock)
+    elif known:
+        shape = known  # nothing is left to do, so nothing changes: whatever was accepted, no trace is made with it
+    config_id = past["config_id"] if shape is known else digest(shape)
+    _write_run(job, task, store, source, plan.total, (config_id, shape), past, clock)
     if known and (changes := config_diff(known, shape)):
         store.events.write("config_change", config_id=config_id, changes=changes)
     specs = [replace(one.spec, model=model) for one, model in zip(asked, models, strict=True)]
@@ -204,13 +215,13 @@ def _write_run(
     store: Store,
     source: Source,
     total: int,
-    shape: dict[str, Any],
+    named_shape: tuple[str, Mapping[str, Any]],
     past: Mapping[str, Any],
     clock: Clock,
 ) -> None:
     from importlib.metadata import version
 
-    config_id = digest(shape)
+    config_id, shape = named_shape
     run = {
         "name": job.name,
         "task": job.task,
@@ -220,6 +231,7 @@ def _write_run(
         "configs": {**past.get("configs", {}), config_id: shape},
         "total": total,
         "dataset": {"path": source.path, "fingerprint": source.fingerprint, "rows": source.rows},
+        "columns": list(task.columns),
         "scores": {key: type(value).__name__ for key, value in task.scores.items()},
         "versions": {name: version(name) for name in ("aiohttp", "numpy", "orjson", "pillow", "pyarrow")}
         | {"python": sys.version.split()[0]},
@@ -230,6 +242,10 @@ def _write_run(
     types = {key: _score_type(value) for key, value in task.scores.items()}
     headline = {name: types[key] for name, key in task.headline.items() if key in types}
     write_card(store.directory, name=job.name, score_types=types, headline_types=headline, files=DISK)
+    if job.schedule.partition:
+        write_card(
+            store.directory.parent, name=job.name, score_types=types, headline_types=headline, files=DISK, parts=True
+        )
 
 
 def _score_type(failure: float | bool | str) -> type:  # a score

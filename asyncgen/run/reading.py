@@ -20,6 +20,7 @@ from asyncgen.core.types import Json
 from asyncgen.export.trace_folder import read_trace_json
 from asyncgen.store.events import read_events
 from asyncgen.store.index import DoneIndex
+from asyncgen.store.layout import RUN_FILE, parse_part
 from asyncgen.store.line import line_key, line_reason
 from asyncgen.store.lock import read_holder
 from asyncgen.store.read import find_trace, iter_lines, iter_traces, run_directories
@@ -61,6 +62,17 @@ def one_trace(path: Path, which: str, rollout: int) -> dict[str, Json]:
     return found
 
 
+def truth_columns(path: Path) -> list[str]:
+    """The columns that the run's task needs: its truth."""
+    return [] if is_trace_folder(path) else list(read_run(run_directories(path)[0]).get("columns", ()))
+
+
+def in_a_run(path: Path) -> bool:
+    """Whether the path lies in a run directory, or is one."""
+    place = path.absolute()
+    return any((folder / RUN_FILE).exists() for folder in (place, *place.parents))
+
+
 def status_of(path: Path) -> dict[str, Json]:
     """Counts, rate and holder of a run, its partitions added up. Raises InputError."""
     parts = [_status(directory) for directory in run_directories(path)]
@@ -78,11 +90,20 @@ def status_of(path: Path) -> dict[str, Json]:
         "config_id": parts[0]["config_id"],
         **{key: sum(part[key] for part in parts) for key in ("total", "done", "failed")},
         "left": left,
+        "paused": next((part["paused"] for part in parts if part["paused"]), ""),
         "failed_reasons": dict(reasons.most_common()),
         "rate_per_minute": rate,
         "seconds_left": left / rate * 60 if left and rate > 0 and running else None,
-        "partitions": len(parts) if parts[0]["directory"] != str(path) else 0,
+        **_partitions(path, [part["directory"] for part in parts]),
     }
+
+
+def _partitions(path: Path, directories: Sequence[str]) -> dict[str, Json]:
+    """How many of the partitions have been started; zeros for a run without."""
+    if directories[0] == str(path):
+        return {"partitions": 0, "partitions_started": 0}
+    numbers = [parse_part(Path(one).name) for one in directories]
+    return {"partitions": max(one[1] for one in numbers if one), "partitions_started": len(directories)}
 
 
 def _joint_state(states: Sequence[str]) -> str:
@@ -109,6 +130,7 @@ def _status(directory: Path) -> dict[str, Any]:
     return {
         "name": run["name"],
         "directory": str(directory),
+        "paused": _pause(directory) if holder else "",
         "state": "running" if holder else "complete" if not left else "interrupted",
         "holder": holder,
         "config_id": run["config_id"],
@@ -131,6 +153,12 @@ def _latest_start(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         elif event.get("event") == "stop":
             stop = event
     return start, stop
+
+
+def _pause(directory: Path) -> str:
+    """What the latest start waits for; `""` when it goes on."""
+    events = [event for event in read_events(directory) if event.get("event") in {"start", "pause", "resume"}]
+    return str(events[-1].get("text", "")) if events and events[-1]["event"] == "pause" else ""
 
 
 def _live_holder(directory: Path) -> dict[str, Json] | None:

@@ -55,7 +55,10 @@ async def _resolve(one: Asked, transport: Transport, *, known: str, new: bool) -
         return _choose(one, wanted, outcome)
     if outcome.status in {404, 405}:
         if not (wanted or known):
-            raise InputError(f"{one.target.name} has no list of models ({outcome.text}); name the model with --model")
+            slash = (
+                "" if one.spec.base_url.rstrip("/").endswith("/v1") else "does base_url lack /v1 at its end? if not, "
+            )
+            raise InputError(f"{one.target.name} has no list of models ({outcome.text}); {slash}give --model NAME")
         return wanted or known
     if outcome.kind is FaultKind.AUTH:
         raise AccountError(f"{one.target.name} refuses the key in {one.spec.api_key_env}: {outcome.text}")

@@ -50,22 +50,29 @@ def write_card(
     score_types: Mapping[str, type],
     headline_types: Mapping[str, type],
     traces: int = 0,
+    parts: bool = False,
     files: FileLayer,
 ) -> None:
-    """Write the card, atomically. `traces`: how many the run is to have, 0 = not known. Raises OSError."""
-    text = card_text(name=name, score_types=score_types, headline_types=headline_types, traces=traces)
+    """Write the card, atomically. `traces`: how many the run is to have, 0 = not known. `parts`: for the folder that
+    holds a run's partitions. Raises OSError."""
+    text = card_text(name=name, score_types=score_types, headline_types=headline_types, traces=traces, parts=parts)
     files.atomic_write(directory / CARD_FILE, text.encode())
 
 
 def card_text(
-    *, name: str, score_types: Mapping[str, type], headline_types: Mapping[str, type], traces: int = 0
+    *,
+    name: str,
+    score_types: Mapping[str, type],
+    headline_types: Mapping[str, type],
+    traces: int = 0,
+    parts: bool = False,
 ) -> str:
     """The card's YAML front matter and text."""
     import yaml
 
     front: dict[str, Any] = {
         "pretty_name": name,
-        "configs": [{"config_name": "default", "data_files": "traces/*.jsonl"}],
+        "configs": [{"config_name": "default", "data_files": f"{'part-*/' if parts else ''}traces/*.jsonl"}],
         "dataset_info": {"config_name": "default", "features": trace_features(score_types, headline_types)},
     }
     if traces:

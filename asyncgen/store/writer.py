@@ -17,7 +17,6 @@ from asyncgen.core.clock import Clock
 from asyncgen.store.layout import KINDS, Kind
 from asyncgen.store.sink import Sink
 
-
 GATHER = 0.003
 """Seconds to wait for more lines before a batch is written: asking the thread costs more than writing a line, and an
 episode that waits for its line holds no slot."""

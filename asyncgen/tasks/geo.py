@@ -73,6 +73,10 @@ class Geo(Task):
     columns: ClassVar = ("lat", "lon")
     difficulty: ClassVar = "locatability_score"
 
+    def check(self, sample: Sample) -> None:
+        """A photo without a place cannot be scored."""
+        GeoReward().place(sample.data)
+
     def answer(self, text: str) -> str:
         """The last box, or another explicit form, as `lat, lon`."""
         return geo_answer(text)

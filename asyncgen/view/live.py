@@ -51,6 +51,7 @@ class Figures:
     parsed: float | None
     """Share of this start's traces with an answer that could be read."""
     notice: str
+    draining: bool
 
 
 class Meter:
@@ -86,6 +87,7 @@ class Meter:
             elapsed=now - view.started,
             parsed=progress.parsed / progress.done if progress.done else None,
             notice=progress.notice or ("draining" if scheduler.draining else ""),
+            draining=scheduler.draining,
         )
 
     def _mark(self, now: float, finished: int, tokens: int) -> None:
@@ -194,7 +196,8 @@ def _panel(figures: Figures) -> Group:
     ]
     if figures.notice:
         lines.append(Text(clean(figures.notice), style="bold yellow"))
-    lines.append(Text("Ctrl-C finishes what runs; twice stops now; the same command goes on later", style="dim"))
+    keys = "Ctrl-C again stops now" if figures.draining else "Ctrl-C finishes what runs; twice stops now"
+    lines.append(Text(f"{keys}; the same command goes on later", style="dim"))
     return Group(head, *lines)
 
 

@@ -7,7 +7,7 @@ steer the terminal nor pass for a line of ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -23,10 +23,13 @@ _LONGEST_VALUE = 500
 """Characters of a truth value that the header shows."""
 
 
-def render_trace(trace: Mapping[str, Json], *, turn: int | None = None, raw: bool = False) -> str:
+def render_trace(
+    trace: Mapping[str, Json], *, turn: int | None = None, raw: bool = False, truth: Sequence[str] = ()
+) -> str:
     """The trace (or a line of `failed/`) as text: header, turns, scores.
 
-    `turn` shows that one alone; `raw` shows each response as received, thinking and tool calls in their place. Raises
+    `truth`: the columns to show beside the answer, by default those of the built-in tasks. `turn` shows that one
+    alone; `raw` shows each response as received, thinking and tool calls in their place. Raises
     InputError for a turn that the trace does not have.
     """
     history = trace["conversation_history"]
@@ -34,7 +37,7 @@ def render_trace(trace: Mapping[str, Json], *, turn: int | None = None, raw: boo
         history = [entry for entry in history if entry["turn"] == turn]
         if not history:
             raise InputError(f"--turn {turn}: {trace['id']} has {len(trace['conversation_history'])} turns, from 1")
-    lines = list(_header(trace))
+    lines = list(_header(trace, truth or _TRUTH))
     for entry in history:
         calls = [call for call in trace["tool_calls"] if call["turn"] == entry["turn"]]
         lines += ["", f"── turn {entry['turn']} ──", *_turn(entry, calls, trace["images"], raw=raw)]
@@ -72,14 +75,14 @@ def render_block(number: int, total: int, trace: Mapping[str, Json], *, saved_to
     return "\n".join(lines)
 
 
-def _header(trace: Mapping[str, Json]) -> Iterator[str]:
+def _header(trace: Mapping[str, Json], columns: Sequence[str]) -> Iterator[str]:
     metadata, data = trace["metadata"], trace["sample_data"]
     yield one_line(trace["id"])
     stop, turns, calls = metadata["stop"], metadata["total_turns"], metadata["num_tool_calls"]
     yield f"stop: {one_line(stop) or 'unknown'}   turns: {turns}   tool calls: {calls}"
     if "reason" in trace:
         yield f"failed: {trace['reason']}: {one_line(trace['error'])}"
-    truth = ", ".join(f"{key}={_value(data[key])}" for key in _TRUTH if key in data)
+    truth = ", ".join(f"{key}={_value(data[key])}" for key in columns if key in data)
     yield f"answer: {one_line(trace['answer']) or 'none'}" + (f"   truth: {truth}" if truth else "")
     yield f"scores: {_scores(trace['reward_score'])}"
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from asyncgen.core.types import Json
 from asyncgen.view.live import duration
+from asyncgen.view.terminal import one_line
 
 
 def render_summary(summary: Mapping[str, Json]) -> str:
@@ -24,6 +25,8 @@ def render_summary(summary: Mapping[str, Json]) -> str:
         ),
         f"traces in {summary['directory']}",
     ]
+    if summary["last_failure"]:
+        lines.append(f"last failure: {one_line(summary['last_failure'])[:300]}")
     if summary["left"]:
         lines.append("run the same command again to go on")
     return "\n".join(lines)
@@ -37,8 +40,18 @@ def render_status(status: Mapping[str, Json]) -> str:
     total = status["total"]
     lines = [
         f"{status['name']}: {state}",
+        *([f"paused: {one_line(status['paused'])}"] if status["paused"] else []),
         f"{status['done']:,} of {total:,} done, {status['failed']:,} failed, {status['left']:,} left"
         + (f" ({reasons})" if reasons else ""),
+        *_of_partitions(status),
         f"rate {status['rate_per_minute']:.1f}/min, left {duration(status['seconds_left'])}",
     ]
     return "\n".join(lines)
+
+
+def _of_partitions(status: Mapping[str, Json]) -> list[str]:
+    started, total = status["partitions_started"], status["partitions"]
+    if not total:
+        return []
+    missing = f"; the samples of the other {total - started} are not counted here" if started < total else ""
+    return [f"{started} of {total} partitions have been started{missing}"]

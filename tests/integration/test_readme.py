@@ -99,7 +99,7 @@ def test_every_flag_that_the_readme_names_is_in_the_help(place):
     help_text = run("asyncgen run geo-tools --help", folder).stdout + run("asyncgen export --help", folder).stdout
     help_text += run("asyncgen run ./city.yaml --help", folder).stdout + run("asyncgen init --help", folder).stdout
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z._-]+[a-z]", README)) - {"--help"}
-    assert {"--num-samples", "--task.people", "--partition"} <= flags
+    assert {"--num-samples", "--task.spelling", "--partition"} <= flags
     assert {flag for flag in flags if flag.replace("_", "-") not in help_text} == set()
 
 
@@ -107,7 +107,7 @@ def test_the_selections_of_the_table_run(place, tmp_path):
     folder, server = place
     row_flags = re.findall(r"^\| [^|]+ \| `(--[^|]+)` \|$", README, re.MULTILINE)
     cells = [cell for row in row_flags for cell in row.split("` · `")]
-    cells = [cell for cell in cells if not cell.startswith(("--partition", "--SECTION"))]
+    cells = [cell for cell in cells if not cell.startswith(("--partition", "--SECTION", "--retry"))]
     assert len(cells) >= 5
     temperatures = [cell for cell in cells if "temperatures" in cell]
     for number, cell in enumerate([cell for cell in cells if cell not in temperatures]):

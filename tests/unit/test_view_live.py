@@ -7,7 +7,7 @@ from asyncgen.view.summary import render_status, render_summary
 
 FIGURES = Figures(
     name="geo", total=200, done=50, failed=2, left=148, durable=49, reasons="timeout 2", rate=12.34, seconds_left=725.0,
-    tokens_a_second=1234.5, open=7, limit=32, alive=14, elapsed=250.0, parsed=0.9, notice="",
+    tokens_a_second=1234.5, open=7, limit=32, alive=14, elapsed=250.0, parsed=0.9, notice="", draining=False,
 )  # fmt: skip
 
 
@@ -30,11 +30,13 @@ def test_the_summary_says_to_go_on_only_when_something_is_left():
     summary = {
         "done": 3, "total": 5, "failed": 1, "left": 1, "failed_reasons": {"timeout": 1}, "new_traces": 3,
         "new_failures": 1, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40, "retries": 2,
-        "seconds": 3.0, "directory": "runs/geo",
+        "seconds": 3.0, "directory": "runs/geo", "last_failure": "geo/1/0: timeout: slow\x1b[2J",
     }  # fmt: skip
     text = render_summary(summary)
     assert text.startswith("3 of 5 done, 1 failed, 1 left (timeout 1)\n")
     assert "run the same command again" in text
+    assert "last failure: geo/1/0: timeout: slow" in text
+    assert "\x1b" not in text
     assert "run the same command again" not in render_summary({**summary, "left": 0})
 
 
