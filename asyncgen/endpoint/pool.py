@@ -18,6 +18,8 @@ from asyncgen.endpoint.faults import Fault, FaultKind
 
 TRIP = 5
 """Faults in a row that open an endpoint's circuit (Envoy's outlier detection has the same)."""
+TRIP_TIMEOUTS = 10
+"""Time-outs in a row that do so: one is a long answer, ten are a server that hangs."""
 PROBE_FIRST = 1.0
 """Seconds until the first probe."""
 PROBE_CAP = 30.0
@@ -26,7 +28,7 @@ RING = 256
 """Latest requests whose seconds are kept."""
 
 _TRIPPING = {FaultKind.TRANSPORT, FaultKind.STALE, FaultKind.SERVER, FaultKind.BAD_ANSWER}
-_SILENT = {FaultKind.TIMEOUT, FaultKind.CONFIG}
+_SILENT = {FaultKind.CONFIG}
 """Faults that say nothing about health. All others show that the server answers."""
 
 
@@ -72,6 +74,10 @@ class _Endpoint:
     last_fault: str = ""
     row: int = 0
     """Tripping faults in a row."""
+    timeouts: int = 0
+    """In a row."""
+    blames: int = 0
+    """Requests since its last success that it refused and another endpoint served."""
     paused_until: float = -math.inf
     probe_at: float = math.inf
     probe_wait: float = PROBE_FIRST
@@ -97,7 +103,7 @@ class _Endpoint:
         self.probe_at = now + self.probe_wait
 
     def close(self) -> None:
-        self.circuit, self.probing, self.row, self.older = _Circuit.CLOSED, False, 0, 0
+        self.circuit, self.probing, self.row, self.timeouts, self.older = _Circuit.CLOSED, False, 0, 0, 0
         self.probe_at, self.probe_wait = math.inf, PROBE_FIRST
 
     def state(self, now: float) -> EndpointState:
@@ -132,13 +138,14 @@ class Pool:
         """When the last endpoint went down; None while one is well."""
         return self._down_since
 
-    def choose(self, sticky: int | None, now: float) -> int | None:
-        """The endpoint for the next request; None: none can take it now.
+    def choose(self, sticky: int | None, now: float, *, avoid: int | None = None) -> int | None:
+        """The endpoint for the next request; None: none can take it now. `avoid` is taken only if no other can.
 
         An episode stays with `sticky`, whose prefix cache has its conversation, unless that one is unusable or busier
         than the least busy by more than the margin.
         """
         usable = [number for number, endpoint in enumerate(self._endpoints) if endpoint.usable(now)]
+        usable = [number for number in usable if number != avoid] or usable
         if not usable:
             return None
         least = min(usable, key=lambda number: (self._endpoints[number].in_flight, self._endpoints[number].started))
@@ -168,11 +175,13 @@ class Pool:
         endpoint = self._endpoints[number]
         endpoint.done += 1
         endpoint.seconds.append(seconds)
+        endpoint.blames = 0
         endpoint.close()
         self._note_outage(now)
 
-    def on_fault(self, number: int, fault: Fault, now: float) -> None:
-        """A request failed."""
+    def on_fault(self, number: int, fault: Fault, now: float, *, suspect: bool = False) -> None:
+        """A request failed. `suspect`: of a turn that fails again and again, which may itself be at fault: it does not
+        speak against the server."""
         endpoint = self._endpoints[number]
         endpoint.faults += 1
         endpoint.last_fault = fault.text
@@ -180,14 +189,26 @@ class Pool:
             endpoint.paused_until = max(endpoint.paused_until, now + fault.retry_after)
         if fault.kind in _SILENT:
             return
-        if fault.kind not in _TRIPPING:
+        if fault.kind is FaultKind.TIMEOUT:
+            endpoint.timeouts += 1
+            self._trip(endpoint, now, due=endpoint.timeouts >= TRIP_TIMEOUTS)
+        elif fault.kind not in _TRIPPING:
             endpoint.close()
-        else:
+        elif not suspect:
             endpoint.row += 1
-            tripped = endpoint.circuit is _Circuit.CLOSED and endpoint.row >= TRIP
-            if tripped or endpoint.circuit is _Circuit.HALF:
-                endpoint.trip(now)
+            self._trip(endpoint, now, due=endpoint.row >= TRIP)
         self._note_outage(now)
+
+    def on_blame(self, number: int, now: float) -> None:
+        """Another endpoint served what this one refused."""
+        endpoint = self._endpoints[number]
+        endpoint.blames += 1
+        self._trip(endpoint, now, due=endpoint.blames >= TRIP)
+        self._note_outage(now)
+
+    def _trip(self, endpoint: _Endpoint, now: float, *, due: bool) -> None:
+        if endpoint.circuit is _Circuit.HALF or (due and endpoint.circuit is _Circuit.CLOSED):
+            endpoint.trip(now)
 
     def due_probes(self, now: float) -> list[int]:
         """Endpoints to probe now (`GET /models`). Each is handed out once: the driver owes an `on_probe` for it."""

@@ -13,8 +13,8 @@ from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.task import Task
 from asyncgen.core.types import Completion, Json, Message, Picture, Sample
 from asyncgen.engine.conversation import Conversation
+from asyncgen.engine.events import BEGUN
 from asyncgen.engine.requests import Budget, OutOfTimeError, Requests
-from asyncgen.engine.scheduler import BEGUN
 from asyncgen.engine.workers import Workers
 from asyncgen.tools.gallery import Gallery
 

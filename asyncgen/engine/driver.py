@@ -11,16 +11,12 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Protocol
 
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import AsyncgenError, EpisodeError, FailReason, TemporaryError
+from asyncgen.core.errors import AsyncgenError, EpisodeError, FailReason, InputError, TemporaryError
 from asyncgen.core.trace import Failure, Trace
 from asyncgen.core.types import Sample
 from asyncgen.endpoint.faults import Fault
 from asyncgen.endpoint.transport import Transport
-from asyncgen.engine.feeder import Fed, Feeder
-from asyncgen.engine.live import LiveEpisode, Setting, internal_error
-from asyncgen.engine.progress import Progress
-from asyncgen.engine.requests import NotStartedError
-from asyncgen.engine.scheduler import (
+from asyncgen.engine.events import (
     Admit,
     Blocked,
     Draining,
@@ -34,12 +30,20 @@ from asyncgen.engine.scheduler import (
     Probe,
     Probed,
     Refuse,
-    Scheduler,
     Tick,
 )
+from asyncgen.engine.feeder import Fed, Feeder
+from asyncgen.engine.live import LiveEpisode, Setting, internal_error
+from asyncgen.engine.progress import Progress
+from asyncgen.engine.requests import NotStartedError
+from asyncgen.engine.scheduler import Scheduler
 
 TICK = 0.05
 """Seconds between looks at the clock: timers, probes, deadlines of the drain."""
+STALL = 15.0
+"""Seconds in which requests fail and none passes before the user is told why."""
+REFUSED_LIMIT = 20
+"""So many episodes refused with HTTP 400 before the first trace: the run stops."""
 INTERNAL_LIMIT = 20
 """So many internal failures in a row are a bug in the task, not in its rows: the run stops."""
 
@@ -94,6 +98,8 @@ class Driver:
         self._cancel_at: float | None = None
         self._cancelled = False
         self._internal_in_a_row = 0
+        self._passed = 0
+        self._passed_at = clock.monotonic()
 
     async def run(self) -> None:
         """Until every key is done or failed, or a drain is over. Raises AsyncgenError where the run cannot go on."""
@@ -178,7 +184,8 @@ class Driver:
 
     def _look_at_outage(self, now: float) -> None:
         pool = self._scheduler.pool
-        if not pool.all_down(now) or pool.down_since is None:
+        if not pool.all_down(now) or pool.down_since is None or self._setting.requests.cornered:
+            self._look_at_stall(now)
             return
         seconds = now - pool.down_since
         states = pool.snapshot(now)
@@ -188,6 +195,15 @@ class Driver:
         self._progress.notice = f"all servers are down for {seconds:.0f} s, probing ({last})"
         if self._max_outage is not None and seconds >= self._max_outage:
             raise TemporaryError(f"all servers have been down for {seconds:.0f} s ({last}); run the same command again")
+
+    def _look_at_stall(self, now: float) -> None:
+        """Nothing is down, and yet nothing passes: say what is in the way."""
+        pool = self._scheduler.pool
+        if pool.successes != self._passed or not self._setting.requests.failing:
+            self._passed, self._passed_at = pool.successes, now
+        if now - self._passed_at >= STALL and not self._progress.notice:
+            last = "; ".join(one.last_fault for one in pool.snapshot(now) if one.last_fault)
+            self._progress.notice = f"no request has passed for {now - self._passed_at:.0f} s: {last}"
 
     async def _probe(self, endpoint: int) -> None:
         target = self._setting.requests.servers[endpoint].target
@@ -248,8 +264,19 @@ class Driver:
         await self._store.fail(outcome)
         self._progress.add_failure(outcome)
         self._internal_in_a_row = self._internal_in_a_row + 1 if outcome.reason == FailReason.INTERNAL else 0
+        if outcome.reason == FailReason.BAD_REQUEST and not self._progress.done:
+            self._stop_if_job_wide(outcome)
         if self._internal_in_a_row >= INTERNAL_LIMIT:
             raise AsyncgenError(f"{INTERNAL_LIMIT} episodes in a row failed with an internal error: {outcome.error}")
+
+    def _stop_if_job_wide(self, failure: Failure) -> None:
+        """Not one trace, and every request refused: that is the job, not its rows."""
+        refused = self._progress.failed[failure.reason]
+        if refused == self._progress.failed.total() >= REFUSED_LIMIT:
+            raise InputError(
+                f"the first {refused} episodes were all refused by the server: {failure.error}; "
+                "mend the job, then run it again with --retry-failed"
+            )
 
 
 def first_cause(failure: BaseException) -> BaseException:

@@ -34,10 +34,10 @@ from asyncgen.engine.episode import (
     on_limit,
     on_results,
 )
+from asyncgen.engine.events import BEGUN
 from asyncgen.engine.kit import Kit, opening
 from asyncgen.engine.ledger import Account, Origin, build_trace, failure, with_scores
 from asyncgen.engine.requests import Budget, OutOfTimeError, Requests, ToolsRefusedError
-from asyncgen.engine.scheduler import BEGUN
 from asyncgen.engine.workers import Workers
 from asyncgen.tools.gallery import Gallery
 

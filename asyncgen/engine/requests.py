@@ -15,14 +15,21 @@ from dataclasses import dataclass, field
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.types import Completion, Json
-from asyncgen.endpoint.faults import Fault
-from asyncgen.endpoint.retry import Abort, Fail, Free, Refit, TextMode, TurnRetries, Wait
+from asyncgen.endpoint.faults import Fault, FaultKind
+from asyncgen.endpoint.retry import CAP, Abort, Fail, Free, Refit, TextMode, TurnRetries, Wait
 from asyncgen.endpoint.transport import Target, Transport
 from asyncgen.endpoint.wire import request_chunks
-from asyncgen.engine.scheduler import Dropped, Event, Faulted, Passed, Scheduler, Wanted, Withdrawn
+from asyncgen.engine.events import Blamed, Dropped, Event, Faulted, Passed, Suspected, Wanted, Withdrawn
+from asyncgen.engine.scheduler import Scheduler
 
 _NOBODY_THERE = {0, 502, 503, 504}
 """Statuses of a server that is down or loading its model; 0: none was read."""
+_OWN = {FaultKind.SERVER, FaultKind.BAD_ANSWER, FaultKind.EMPTY}
+"""Faults that a prompt may cause."""
+_REFUSED = {FaultKind.BAD_REQUEST, FaultKind.TOO_LARGE}
+"""Faults that are the request's, or of an endpoint that is set up wrongly: another one is asked, if there is one."""
+SUSPECT = 3
+"""Own faults from which on a turn may be the one at fault."""
 
 
 class ToolsRefusedError(Exception):
@@ -79,6 +86,15 @@ class _TurnRequests:
     """Requests of the run that had succeeded at this turn's start, or at its last fault."""
     retries: TurnRetries = field(default_factory=TurnRetries)
     attempts: int = 0
+    own_faults: int = 0
+    """Those that its prompt may have caused."""
+    there: bool = True
+    """A server was there to say what is wrong."""
+    refused_by: int | None = None
+
+    @property
+    def suspect(self) -> bool:
+        return self.own_faults >= SUSPECT
 
 
 class Requests:
@@ -142,28 +158,51 @@ class Requests:
             while True:
                 if budget.left <= 0:
                     raise OutOfTimeError
-                endpoint = await self._slot(order, budget.sticky)
+                endpoint = await self._slot(order, turn, budget.sticky)
                 if tools_json is not None and self.tools_refused:
                     self._tell(Dropped(endpoint))
                     raise ToolsRefusedError("another request has shown that tools are refused")
                 turn.attempts += 1
                 budget.attempts += 1
-                outcome, seconds = await self._send(endpoint, messages, turn.sampling, tools_json, budget)
+                outcome, seconds = await self._send(endpoint, messages, turn, tools_json, budget)
                 if not isinstance(outcome, Fault):
                     budget.sticky = endpoint
+                    if turn.refused_by not in {None, endpoint}:
+                        self._tell(Blamed(turn.refused_by))
                     return Answer(completion=outcome, endpoint=endpoint, seconds=seconds, attempts=turn.attempts)
                 self._failing.add(turn)
+                if self._ask_another(turn, outcome, endpoint):
+                    continue
                 await self._on_fault(turn, outcome, with_tools=tools_json is not None, budget=budget)
         finally:
             self._failing.discard(turn)
+            if turn.suspect:
+                self._tell(Suspected(-1))
+
+    def _ask_another(self, turn: _TurnRequests, fault: Fault, endpoint: int) -> bool:
+        """Of several endpoints one may be set up wrongly: what it refuses is put to another before it counts."""
+        if fault.kind not in _REFUSED or turn.refused_by is not None or len(self.servers) == 1:
+            return False
+        turn.refused_by = endpoint
+        return True
 
     async def _on_fault(self, turn: _TurnRequests, fault: Fault, *, with_tools: bool, budget: Budget) -> None:
         """Returns when the turn may be asked for again."""
-        others = self._others_passed(turn, fault)
+        turn.there = fault.status not in _NOBODY_THERE
+        others = self._others_passed(turn)
         turn.passed = self._scheduler.pool.successes
+        if turn.there and fault.kind in _OWN:
+            turn.own_faults += 1
+            if turn.own_faults == SUSPECT:
+                self._tell(Suspected(1))
+        if fault.kind is FaultKind.TIMEOUT and self._scheduler.pool.all_down(self._clock.monotonic()):
+            await self._clock.sleep(CAP)  # all of them hang: that is an outage, and no row's fault
+            return
         match turn.retries.on_fault(fault, others_passed=others, rng=self._rng):
             case Wait(delay):
-                await self._clock.sleep(delay)
+                # where there are others, the pool keeps the one that asked for it paused, and the turn may go there
+                asked = fault.retry_after or 0.0
+                await self._clock.sleep(delay - asked if len(self.servers) > 1 else delay)
             case Free():
                 pass
             case Refit(max_tokens):
@@ -183,7 +222,7 @@ class Requests:
         self,
         endpoint: int,
         messages: Sequence[Sequence[bytes]],
-        sampling: Mapping[str, Json],
+        turn: _TurnRequests,
         tools_json: bytes | None,
         budget: Budget,
     ) -> tuple[Completion | Fault, float]:
@@ -191,13 +230,13 @@ class Requests:
         started = self._clock.monotonic()
         event: Event = Dropped(endpoint)
         try:
-            chunks = request_chunks(messages, model=server.model, sampling=sampling, tools_json=tools_json)
+            chunks = request_chunks(messages, model=server.model, sampling=turn.sampling, tools_json=tools_json)
             outcome = await self._transport.complete(
                 server.target, chunks, timeout=min(self._turn_timeout, budget.left)
             )
             seconds = self._clock.monotonic() - started
             if isinstance(outcome, Fault):
-                event = Faulted(endpoint, outcome)
+                event = Faulted(endpoint, outcome, turn.suspect)
             else:
                 event = Passed(endpoint, seconds, outcome[0].usage.completion_tokens)
         finally:
@@ -205,11 +244,11 @@ class Requests:
             self._tell(event)
         return (outcome if isinstance(outcome, Fault) else outcome[0]), seconds
 
-    async def _slot(self, order: int, sticky: int | None) -> int:
+    async def _slot(self, order: int, turn: _TurnRequests, sticky: int | None) -> int:
         ticket = next(self._tickets)
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting[ticket] = future
-        self._tell(Wanted(ticket, order, sticky))
+        self._tell(Wanted(ticket, order, sticky, turn.suspect, turn.refused_by))
         try:
             return await future
         except asyncio.CancelledError:
@@ -219,12 +258,22 @@ class Requests:
                 self._tell(Withdrawn(ticket))
             raise
 
-    def _others_passed(self, turn: _TurnRequests, fault: Fault) -> bool:
+    @property
+    def cornered(self) -> bool:
+        """Nothing is left but turns that fail, and servers are there to say so: what fails is theirs, and no outage."""
+        scheduler = self._scheduler
+        all_fail = scheduler.exhausted and len(self._failing) >= scheduler.alive > 0
+        return all_fail and all(turn.there for turn in self._failing)
+
+    @property
+    def failing(self) -> int:
+        """Turns whose latest request failed."""
+        return len(self._failing)
+
+    def _others_passed(self, turn: _TurnRequests) -> bool:
         """Whether it is this turn that fails, and not the server: others got through since its last fault.
 
         The last episodes of a run have no others that could. Where all that are left fail, and the server is there to
         say so, each is taken for the one at fault: or a run that ends with two poisoned prompts would never end.
         """
-        scheduler = self._scheduler
-        last = scheduler.exhausted and len(self._failing) >= scheduler.alive
-        return scheduler.pool.successes > turn.passed or (last and fault.status not in _NOBODY_THERE)
+        return self._scheduler.pool.successes > turn.passed or self.cornered

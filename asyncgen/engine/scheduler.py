@@ -4,163 +4,48 @@ Knows how many episodes are alive, how many requests are open, who waits, and wh
 who may send, never how. Time is an argument. The driver carries out what it says, and tells it what happened.
 
 Limits: at most N requests are open over all endpoints, at most 2 N episodes are alive (so that the next ones are ready,
-pictures and all, when a slot comes free), those under way go first. Bytes held by episodes have a budget too.
+pictures and all, when a slot comes free), those under way go first, first turns in order. Bytes held have a budget too.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from dataclasses import dataclass
-from typing import TypeAlias
 
-from asyncgen.endpoint.faults import Fault
 from asyncgen.endpoint.limiter import Limiter
 from asyncgen.endpoint.pool import Pool
+from asyncgen.engine.events import (
+    BEGUN,
+    Action,
+    Admit,
+    Blamed,
+    Blocked,
+    Draining,
+    Dropped,
+    Ended,
+    Event,
+    Exhausted,
+    Faulted,
+    Finished,
+    Grant,
+    Holding,
+    Passed,
+    Probe,
+    Probed,
+    Refuse,
+    Suspected,
+    Tick,
+    Wanted,
+    Withdrawn,
+)
 
 ALIVE_PER_SLOT = 2
 """Episodes alive for each request that may be open."""
 BURST = 128
 """By how many the open requests, and the living episodes, may exceed their highest number so far, a tick: connections
 opened by the thousand stall the loop, those that are open already cost nothing."""
-BEGUN = -1
-"""In the place of an order: under way, before all that are not."""
 BYTE_BUDGET = 4 << 30
 """Encoded bytes that living episodes may hold before no more are started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """An episode wants to send a request."""
-
-    ticket: int
-    order: int
-    """The number of its Admit; BEGUN for what has a turn behind it."""
-    sticky: int | None
-    """The endpoint of its last turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
-    """A waiting ticket was given up."""
-
-    ticket: int
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A request succeeded."""
-
-    endpoint: int
-    seconds: float
-    tokens: int = 0
-    """That were generated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Faulted:
-    """A request failed."""
-
-    endpoint: int
-    fault: Fault
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A request was cancelled: its slot is free, and it says nothing about the endpoint."""
-
-    endpoint: int
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A living episode holds so many bytes more (or fewer)."""
-
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """An episode is over."""
-
-    order: int
-    """The number of its Admit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exhausted:
-    """There was no sample left for an Admit."""
-
-    order: int
-    """Its number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draining:
-    """Start nothing new: no episode, and no first turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """The store cannot write now (True), or can again (False): no new episodes meanwhile."""
-
-    blocked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """An endpoint was asked whether it is back."""
-
-    endpoint: int
-    ok: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed."""
-
-
-Event: TypeAlias = (
-    Wanted | Withdrawn | Passed | Faulted | Dropped | Holding | Ended | Exhausted | Draining | Blocked | Probed | Tick
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Admit:
-    """Start the next episode."""
-
-    order: int
-    """From 0. First turns are granted in this order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """This ticket may send, to this endpoint."""
-
-    ticket: int
-    endpoint: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """This ticket gets no slot: the run is draining, and its episode has no turn yet."""
-
-    ticket: int
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Ask this endpoint whether it is back."""
-
-    endpoint: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """Nothing lives and nothing will start."""
-
-
-Action: TypeAlias = Admit | Grant | Refuse | Probe | Finished
 
 
 class Scheduler:
@@ -171,13 +56,17 @@ class Scheduler:
         self.limiter = limiter
         self.byte_budget = byte_budget
         self.alive = 0
+        self.suspects = 0
+        """Living episodes whose turn is suspect."""
         self.held_bytes = 0
         self.exhausted = False
         self.draining = False
         self.blocked = False
         self._begun: deque[Wanted] = deque()
-        self._fresh: list[tuple[int, int]] = []
-        """A heap of (order, ticket)."""
+        self._suspect: deque[Wanted] = deque()
+        self._suspect_next = False
+        self._fresh: list[tuple[int, int, Wanted]] = []
+        """A heap of (order, ticket, what was wanted)."""
         self._admitted = 0
         self._preparing: deque[int] = deque()
         """Orders from the first episode on that has not asked for its first turn."""
@@ -196,7 +85,7 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Tickets in the queue."""
-        return len(self._begun) + len(self._fresh) - len(self._withdrawn)
+        return len(self._begun) + len(self._suspect) + len(self._fresh) - len(self._withdrawn)
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take in what happened; say what to do."""
@@ -217,7 +106,7 @@ class Scheduler:
             actions.append(Finished())
         return actions
 
-    def _take(self, event: Event, now: float) -> None:
+    def _take(self, event: Event, now: float) -> None:  # noqa: C901, PLR0912  # a line or two for each event
         match event:
             case Wanted():
                 self._queue(event)
@@ -227,10 +116,14 @@ class Scheduler:
                 self._release(endpoint)
                 self.pool.on_success(endpoint, now, seconds)
                 self.limiter.on_success(now, tokens)
-            case Faulted(endpoint, fault):
+            case Faulted(endpoint, fault, suspect):
                 self._release(endpoint)
-                self.pool.on_fault(endpoint, fault, now)
+                self.pool.on_fault(endpoint, fault, now, suspect=suspect)
                 self.limiter.on_fault(fault, now)
+            case Blamed(endpoint):
+                self.pool.on_blame(endpoint, now)
+            case Suspected(count):
+                self.suspects += count
             case Dropped(endpoint):
                 self._release(endpoint)
             case Holding(count):
@@ -256,11 +149,14 @@ class Scheduler:
         self.pool.release(endpoint)
 
     def _queue(self, wanted: Wanted) -> None:
+        if wanted.suspect:
+            self._suspect.append(wanted)
+            return
         if wanted.order == BEGUN:
             self._begun.append(wanted)
             return
         self._note_prepared(wanted.order)
-        heapq.heappush(self._fresh, (wanted.order, wanted.ticket))
+        heapq.heappush(self._fresh, (wanted.order, wanted.ticket, wanted))
 
     def _note_prepared(self, order: int) -> None:
         if not self._preparing or order < self._preparing[0]:
@@ -272,7 +168,7 @@ class Scheduler:
     def _grants(self, now: float) -> list[Action]:
         actions: list[Action] = []
         while self.open < self._most_open and self.open < self.limiter.limit and (wanted := self._head()):
-            endpoint = self.pool.choose(wanted.sticky, now)
+            endpoint = self.pool.choose(wanted.sticky, now, avoid=wanted.avoid)
             if endpoint is None:
                 break
             self._pop(wanted)
@@ -282,34 +178,47 @@ class Scheduler:
         return actions
 
     def _refusals(self) -> list[Action]:
-        refused = [ticket for _, ticket in self._fresh if ticket not in self._withdrawn]
-        self._withdrawn.difference_update(ticket for _, ticket in self._fresh)
+        """First turns are not begun any more, those that are tried again neither."""
+        first = [wanted for wanted in self._suspect if wanted.order != BEGUN]
+        tickets = [ticket for _, ticket, _ in self._fresh] + [wanted.ticket for wanted in first]
+        refused = [ticket for ticket in tickets if ticket not in self._withdrawn]
+        self._withdrawn.difference_update(tickets)
         self._fresh.clear()
+        self._suspect = deque(wanted for wanted in self._suspect if wanted.order == BEGUN)
         return [Refuse(ticket) for ticket in refused]
 
     def _head(self) -> Wanted | None:
-        """The next ticket: those under way first; then first turns in order, none before an earlier one has asked."""
-        while self._begun and self._begun[0].ticket in self._withdrawn:
-            self._withdrawn.remove(self._begun.popleft().ticket)
-        if self._begun:
-            return self._begun[0]
+        """The next ticket. Suspect turns and the others by turns: neither may keep the other from being tried."""
+        suspect, other = self._front(self._suspect), self._front(self._begun) or self._first_turn()
+        return (suspect if self._suspect_next else other) or other or suspect
+
+    def _front(self, queue: deque[Wanted]) -> Wanted | None:
+        while queue and queue[0].ticket in self._withdrawn:
+            self._withdrawn.remove(queue.popleft().ticket)
+        return queue[0] if queue else None
+
+    def _first_turn(self) -> Wanted | None:
+        """In order: none before an earlier one has asked."""
         while self._fresh and self._fresh[0][1] in self._withdrawn:
             self._withdrawn.remove(heapq.heappop(self._fresh)[1])
         if not self._fresh:
             return None
-        order, ticket = self._fresh[0]
-        return Wanted(ticket, order, None) if not self._preparing or order < self._preparing[0] else None
+        order, _, wanted = self._fresh[0]
+        return wanted if not self._preparing or order < self._preparing[0] else None
 
     def _pop(self, wanted: Wanted) -> None:
-        if wanted.order == BEGUN:
+        self._suspect_next = not wanted.suspect
+        if wanted.suspect:
+            self._suspect.popleft()
+        elif wanted.order == BEGUN:
             self._begun.popleft()
         else:
             heapq.heappop(self._fresh)
 
     def _admissions(self, now: float) -> list[Action]:
-        if self.exhausted or self.draining or self.blocked or self.pool.all_down(now):
+        if self.exhausted or self.draining or self.blocked:
             return []
-        room = min(ALIVE_PER_SLOT * self.limiter.limit, self._most_alive) - self.alive
+        room = self._room(now)
         if self.held_bytes >= self.byte_budget:
             room = min(room, 1 - self.alive)  # one always may, or a single large episode would stop the run
         if room <= 0:
@@ -319,6 +228,17 @@ class Scheduler:
         self._admitted += room
         self._preparing.extend(orders)
         return [Admit(order) for order in orders]
+
+    def _room(self, now: float) -> int:
+        """How many episodes may be started. Those with a suspect turn make room for others: if all that live were
+        poisoned, nothing would ever pass and tell them from victims of a sick server. For the same reason one may start
+        on an endpoint that is on trial, when all that live are suspect.
+        """
+        most = ALIVE_PER_SLOT * self.limiter.limit
+        if self.pool.all_down(now):
+            on_trial = 0 < self.suspects == self.alive < 2 * most and self.pool.choose(None, now) is not None
+            return int(on_trial)
+        return min(most + min(self.suspects, most), self._most_alive) - self.alive
 
     def validate(self) -> None:
         """The invariants, for tests."""

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.limiter import FixedLimiter
 from asyncgen.endpoint.pool import EndpointSpec, Pool
-from asyncgen.engine.scheduler import (
+from asyncgen.engine.events import (
     BEGUN,
     Admit,
     Blocked,
@@ -29,11 +29,12 @@ from asyncgen.engine.scheduler import (
     Probe,
     Probed,
     Refuse,
-    Scheduler,
+    Suspected,
     Tick,
     Wanted,
     Withdrawn,
 )
+from asyncgen.engine.scheduler import Scheduler
 
 BUDGET = 1000
 
@@ -46,6 +47,7 @@ class Living:
     held: int = 0
     asked: bool = False
     """For its first turn."""
+    suspect: bool = False
 
 
 class AnyRun(RuleBasedStateMachine):
@@ -82,11 +84,12 @@ class AnyRun(RuleBasedStateMachine):
                         self.unanswered.append(order)
                 case Grant(ticket, endpoint):
                     wanted = self.waiting.pop(ticket)  # KeyError: a grant for nobody
-                    if wanted.order != BEGUN:
-                        assert not any(one.order == BEGUN for one in self.waiting.values())
-                        assert not any(one.order < wanted.order for one in self.waiting.values())
+                    if wanted.order != BEGUN and not wanted.suspect:
+                        others = [one for one in self.waiting.values() if not one.suspect]
+                        assert not any(one.order == BEGUN for one in others)
+                        assert not any(one.order < wanted.order for one in others)
                         assert not any(one.order < wanted.order for one in self.idle if not one.asked)
-                        assert not self.scheduler.draining
+                    assert wanted.order == BEGUN or not self.scheduler.draining
                     self.open.append((ticket, endpoint))
                 case Refuse(ticket):
                     assert self.waiting.pop(ticket).order != BEGUN
@@ -103,20 +106,25 @@ class AnyRun(RuleBasedStateMachine):
     def may_start(self) -> bool:
         scheduler = self.scheduler
         stopped = scheduler.exhausted or scheduler.draining or scheduler.blocked
-        return not stopped and not scheduler.pool.all_down(self.now)
+        on_trial = scheduler.suspects > 0
+        return not stopped and (on_trial or not scheduler.pool.all_down(self.now))
 
     @property
     def living(self) -> int:
         return len(self.idle) + len(self.waiting) + len(self.open)
 
     @precondition(lambda self: self.idle)
-    @rule(data=st.data(), again=st.booleans(), sticky=st.none() | st.integers(0, 2))
-    def ask(self, data: st.DataObject, again: bool, sticky: int | None) -> None:
+    @rule(data=st.data(), again=st.booleans(), suspect=st.booleans(), sticky=st.none() | st.integers(0, 2))
+    def ask(self, data: st.DataObject, again: bool, suspect: bool, sticky: int | None) -> None:
         ticket = next(self.tickets)
         living = self.asking[ticket] = self.idle.pop(data.draw(st.integers(0, len(self.idle) - 1)))
         order = living.order if again or not living.asked else BEGUN
+        if suspect and living.asked and not living.suspect:
+            living.suspect = True
+            self.tell(Suspected(1))
         living.asked = True
-        wanted = Wanted(ticket, order, sticky if sticky is not None and sticky < len(self.caps) else None)
+        near = sticky if sticky is not None and sticky < len(self.caps) else None
+        wanted = Wanted(ticket, order, near, living.suspect, near)
         self.waiting[ticket] = wanted
         self.tell(wanted)
 
@@ -136,7 +144,7 @@ class AnyRun(RuleBasedStateMachine):
         if kind is None:
             self.tell(Passed(endpoint, 1.0, 5))
         elif isinstance(kind, FaultKind):
-            self.tell(Faulted(endpoint, Fault(kind, "x", retry_after=wait)))
+            self.tell(Faulted(endpoint, Fault(kind, "x", retry_after=wait), self.idle[-1].suspect))
         else:
             self.tell(Dropped(endpoint))
 
@@ -151,6 +159,8 @@ class AnyRun(RuleBasedStateMachine):
     def end(self, data: st.DataObject) -> None:
         over = self.idle.pop(data.draw(st.integers(0, len(self.idle) - 1)))
         self.tell(Holding(-over.held))
+        if over.suspect:
+            self.tell(Suspected(-1))
         self.tell(Ended(over.order))
 
     @rule(seconds=st.floats(0, 40))
@@ -177,7 +187,8 @@ class AnyRun(RuleBasedStateMachine):
         scheduler = self.scheduler
         scheduler.validate()
         assert scheduler.open == len(self.open) <= self.limit
-        assert scheduler.alive == self.living <= 2 * self.limit
+        assert scheduler.alive == self.living <= 4 * self.limit
+        assert scheduler.suspects == sum(one.suspect for one in (*self.idle, *self.asking.values()))
         assert scheduler.waiting == len(self.waiting)
         assert scheduler.held_bytes == sum(one.held for one in (*self.idle, *self.asking.values()))
         for number, cap in enumerate(self.caps):
@@ -186,14 +197,16 @@ class AnyRun(RuleBasedStateMachine):
     @invariant()
     def no_wake_up_is_lost(self) -> None:
         room = self.scheduler.open < self.limit
-        first = min((one.order for one in self.waiting.values()), default=None)
+        others = [one.order for one in self.waiting.values() if not one.suspect]
+        first = min(others, default=None)
         earlier = any(one.order < first for one in self.idle if not one.asked) if first is not None else False
-        may = first == BEGUN or (first is not None and not earlier)
+        suspects = any(one.suspect for one in self.waiting.values())
+        may = suspects or first == BEGUN or (first is not None and not earlier)
         assert not (room and may and self.scheduler.pool.choose(None, self.now) is not None)
-        under_budget = self.scheduler.held_bytes < BUDGET
-        if self.may_start():
+        if self.may_start() and not self.scheduler.pool.all_down(self.now):
+            most = 2 * self.limit + min(2 * self.limit, self.scheduler.suspects)
             assert self.living >= 1
-            assert not under_budget or self.living == 2 * self.limit
+            assert self.scheduler.held_bytes >= BUDGET or self.living >= most
 
     @invariant()
     def it_finishes_once_and_only_when_nothing_lives(self) -> None:

@@ -57,7 +57,15 @@ def test_five_faults_in_a_row_take_an_endpoint_down_and_a_success_between_them_d
     assert pool.choose(0, 0.0) == 1
 
 
-@pytest.mark.parametrize("kind", [FaultKind.TIMEOUT, FaultKind.EMPTY, FaultKind.BAD_REQUEST, FaultKind.OVERFLOW])
+def test_ten_time_outs_in_a_row_take_an_endpoint_down_and_nine_do_not():
+    pool = pool_of(1)
+    fail(pool, 0, 9, fault=Fault(FaultKind.TIMEOUT, "x"))
+    assert states(pool, 0.0) == ["ok"]
+    fail(pool, 0, 1, fault=Fault(FaultKind.TIMEOUT, "x"))
+    assert states(pool, 0.0) == ["down"]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.EMPTY, FaultKind.BAD_REQUEST, FaultKind.OVERFLOW])
 def test_what_is_no_fault_of_the_servers_takes_nothing_down(kind: FaultKind):
     pool = pool_of(1)
     fail(pool, 0, 50, fault=Fault(kind, "x"))
