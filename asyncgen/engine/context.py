@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from asyncgen.core.errors import EpisodeError, FailReason
@@ -74,6 +75,14 @@ class EpisodeContext:
     def clear(self) -> None:
         """Forget the pictures: the episode starts over."""
         self._pictures.clear()
+
+    def adopt(self, picture: Picture) -> Picture:
+        """A picture that a tool gives back, as one of the episode's: one that it made itself gets the next number."""
+        if any(known is picture for known in self._pictures):
+            return picture
+        adopted = replace(picture, image=len(self._pictures), source="tool")
+        self._pictures.append(adopted)
+        return adopted
 
     async def show(self, message: Message) -> Message:
         """The message with its image references read and numbered. Raises EpisodeError(bad_image, image_too_large)."""

@@ -211,14 +211,19 @@ def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
     """End without a clear answer: read the last visible text once more, leniently unless it was cut off."""
     if not state.turns:
         return Finish(stop=stop, answer="", final_response="")
-    turn = state.turns[-1]
-    text = without_calls(turn.visible) if plan.tools else turn.visible
+    visible = last_visible(state.turns)
+    text = without_calls(visible) if plan.tools else visible
     if stop is StopReason.LENGTH:
-        return Finish(stop=stop, answer=plan.task.answer(text), final_response=turn.visible)
+        return Finish(stop=stop, answer=plan.task.answer(text), final_response=visible)
     answer = plan.task.final_answer(text)
-    if answer and not turn.results and stop in {StopReason.NO_ANSWER, StopReason.MAX_TURNS}:
+    if answer and not state.turns[-1].results and stop in {StopReason.NO_ANSWER, StopReason.MAX_TURNS}:
         stop = StopReason.ANSWERED
-    return Finish(stop=stop, answer=answer, final_response=turn.visible)
+    return Finish(stop=stop, answer=answer, final_response=visible)
+
+
+def last_visible(turns: Sequence[Turn]) -> str:
+    """The last visible text: a turn of thinking alone does not hide what was said before it."""
+    return next((turn.visible for turn in reversed(turns) if turn.visible.strip()), "")
 
 
 def _calls(plan: Plan, turn: Turn) -> tuple[ToolCall, ...]:

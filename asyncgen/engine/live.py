@@ -29,6 +29,7 @@ from asyncgen.engine.episode import (
     RunCalls,
     begin,
     decide,
+    last_visible,
     on_break,
     on_completion,
     on_limit,
@@ -111,7 +112,7 @@ class LiveEpisode:
     def failed(self, error: EpisodeError) -> Failure:
         """What is to be stored when `run` raised."""
         turns = self._state.turns
-        finish = Finish(stop=StopReason.FAILED, answer="", final_response=turns[-1].visible if turns else "")
+        finish = Finish(stop=StopReason.FAILED, answer="", final_response=last_visible(turns))
         return failure(self._trace(finish), self._setting.task, error)
 
     def _trace(self, finish: Finish) -> Trace:
@@ -212,6 +213,8 @@ class LiveEpisode:
         try:
             async with limit:
                 result = await tool(self._context, planned.arguments)
+            if result.pictures:
+                result = replace(result, pictures=tuple(map(self._context.adopt, result.pictures)))
         except ToolError as refused:
             error = str(refused)
         except (EpisodeError, AsyncgenError):

@@ -153,6 +153,16 @@ def test_a_limit_makes_a_trace_of_what_there_is(stop: StopReason) -> None:
     assert on_limit(plan, state, stop) == Finish(stop=stop, answer="Rome", final_response="maybe: Rome")
 
 
+@pytest.mark.parametrize("last", [said("<think>hm"), said(""), said("<think>so</think>\n\n")])
+def test_a_last_turn_of_thinking_alone_does_not_hide_the_text_before_it(last: Completion) -> None:
+    plan = plan_of(ToolTask(), max_turns=1)
+    state, action = first(plan, said("maybe: Rome", call()))
+    assert isinstance(action, RunCalls)
+    state, _ = on_results(plan, state, results(action))
+    finish = after(plan, state, last)[1]
+    assert finish == Finish(stop=StopReason.ANSWERED, answer="Rome", final_response="maybe: Rome")
+
+
 def test_a_limit_before_any_turn_has_no_answer() -> None:
     plan = plan_of(PlainTask())
     assert on_limit(plan, started(plan), StopReason.DEADLINE).answer == ""

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import pytest
 from support.context import file_of, photo, ref
-from support.engine_fakes import FakeTool, FakeTransport, PlainTask, Rig, ToolTask, call, said
+from support.engine_fakes import FakeTool, FakeTransport, PlainTask, Rig, ToolTask, call, picture, said
 
 from asyncgen.core.errors import EpisodeError, FailReason, ToolError
 from asyncgen.core.task import Task
-from asyncgen.core.types import Context, Json, Message, Picture, Sample, ToolResult, Turn
+from asyncgen.core.types import Context, Json, Message, Picture, Sample, Tool, ToolResult, Turn
 from asyncgen.endpoint.wire import encode_message
 from asyncgen.engine.conversation import Conversation
 
@@ -69,6 +69,17 @@ async def test_a_tool_that_crashes_fails_the_episode_and_the_call_is_kept() -> N
     assert [one.tool_call.id for one in failure.trace.tool_calls] == ["c1", "c2"]
     assert failure.trace.metadata["total_turns"] == 1
     assert failure.trace.metadata["stop"] == "failed"
+
+
+async def test_a_failed_episode_keeps_the_last_text_that_there_was() -> None:
+    async def crash(context: Context, arguments: Mapping[str, Json]) -> ToolResult:
+        raise KeyError("box")
+
+    failure = await outcome(
+        with_tool(crash), said("a house", call("nothing")), said("<think>look</think>", call(call_id="c2"))
+    )
+    assert failure.reason == "tool_crash"
+    assert failure.trace.final_response == "a house"
 
 
 async def test_a_tool_that_outlives_the_deadline_is_broken_off_and_the_trace_says_so() -> None:
@@ -261,3 +272,20 @@ async def test_a_trace_counts_the_final_turn_and_every_call() -> None:
         ["tool"],
         ["tool", "user"],
     ]
+
+
+async def test_a_picture_that_a_tool_made_itself_gets_the_next_number() -> None:
+    async def made(_context: Context, _arguments: Mapping[str, Json]) -> ToolResult:
+        return ToolResult(text="drawn", pictures=(picture(5), picture(9, data=b"other")))
+
+    @dataclass(frozen=True)
+    class Drawing(PlainTask):
+        tools: ClassVar[Sequence[Tool]] = (FakeTool("look", made),)
+
+    transport = FakeTransport(deque([said("", call()), said("ANSWER: 1")]))
+    async with Rig(Drawing(), transport) as rig:
+        store = await rig.run()
+    (trace,) = store.traces
+    assert [image.image for image in trace.images] == [0, 1]
+    assert "<image:0>" in trace.conversation_history[1].messages[-1].content
+    assert "<image:1>" in trace.conversation_history[1].messages[-1].content
