@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from asyncgen.view.terminal import clean
+
 
 def line(text: str) -> None:
     """A line of the result."""
@@ -12,8 +14,8 @@ def line(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """A line beside the result."""
-    sys.stderr.write(f"{text}\n")
+    """A line, or several, beside the result: what a server or a row said in it cannot steer the terminal."""
+    sys.stderr.write(f"{clean(text)}\n")
     sys.stderr.flush()
 
 

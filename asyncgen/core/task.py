@@ -19,7 +19,11 @@ IMAGE_MARKER = "<image>"
 
 @dataclass(frozen=True)
 class Task:
-    """Subclass as a frozen dataclass: each field is a YAML `task_options` key and a `--task.FIELD` flag."""
+    """Subclass as a frozen dataclass: each field is a YAML `task_options` key and a `--task.FIELD` flag.
+
+    A field that changes no text of a trace, only its scores, is `field(default=…, metadata={"shapes_text": False})`: a
+    run goes on with another value of it.
+    """
 
     system: str = ""
     """System prompt; `{column}` is filled in; the path of a text file works too."""
@@ -79,7 +83,7 @@ class Task:
 
 def fill(template: str, data: Mapping[str, Any]) -> str:
     """Fill `{column}` fields. `{{column}}` is a literal `{column}`; braces around anything else stay as they are,
-    and so do those after a letter (`\\boxed{x}`).
+    and so do those after a letter or a `^` (`\\boxed{x}`, `x^{n}`). A null fills in as nothing.
 
     Raises EpisodeError(bad_sample) for a column that the row does not have.
     """
@@ -91,7 +95,7 @@ def template_columns(template: str) -> list[str]:
     return [piece for piece, is_field in _pieces(template) if is_field]
 
 
-_FIELD = re.compile(r"\{(\{[A-Za-z_][\w.-]*\})\}|(?<!\w)\{([A-Za-z_][\w.-]*)\}")
+_FIELD = re.compile(r"\{(\{[A-Za-z_][\w.-]*\})\}|(?<![\w^])\{([A-Za-z_][\w.-]*)\}")
 
 
 def _pieces(template: str) -> Iterator[tuple[str, bool]]:
@@ -109,7 +113,8 @@ def _value(column: str, data: Mapping[str, Any]) -> str:
         raise EpisodeError(
             FailReason.BAD_SAMPLE, f"the prompt needs the column {column!r}; the row has {', '.join(data)}"
         )
-    return str(data[column])
+    value = data[column]
+    return "" if value is None else str(value)
 
 
 def fill_parts(template: str, sample: Sample, images: Iterator[ImageRef]) -> list[Part]:

@@ -44,7 +44,7 @@ class Progress:
     def add_trace(self, trace: Trace) -> None:
         """A trace is saved."""
         self.done += 1
-        self._count(trace)
+        self._count(trace, asked=len(trace.conversation_history))
         self.parsed += bool(trace.reward_score.get("parse_success", trace.answer != ""))
         if self.on_trace:
             self.on_trace(trace)
@@ -53,14 +53,15 @@ class Progress:
         """A failed episode is saved."""
         self.failed[failure.reason] += 1
         self.last_failure = f"{failure.trace.id}: {failure.reason}: {failure.error}"
-        self._count(failure.trace)
+        self._count(failure.trace, asked=len(failure.trace.conversation_history) + 1)
         if self.on_failure:
             self.on_failure(failure)
 
-    def _count(self, trace: Trace) -> None:
+    def _count(self, trace: Trace, *, asked: int) -> None:
+        """`asked`: the turns that were asked for; of a failed episode one more than those that came, at most."""
         self.turns += len(trace.conversation_history)
         self.tool_calls += len(trace.tool_calls)
         self.tool_errors += sum(not call.success for call in trace.tool_calls)
         self.prompt_tokens += trace.metadata["prompt_tokens"]
         self.completion_tokens += trace.metadata["completion_tokens"]
-        self.retries += max(0, trace.metadata["attempts"] - len(trace.conversation_history))
+        self.retries += max(0, trace.metadata["attempts"] - asked)

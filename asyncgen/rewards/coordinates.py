@@ -8,7 +8,7 @@ expression here is bounded or possessive, so that reading takes time linear in i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +16,10 @@ from asyncgen.rewards.text import answer_tag, last_boxed
 
 TAIL = 200
 """Without a box or an answer tag, only so many characters at the end of a text count."""
+LONGEST = 2_000
+"""Characters: a longer box, answer tag or answer is none."""
+LOOKED_AT = 10_000
+"""Characters at the end of a text that a box or an answer tag is looked for in: no text holds up the event loop."""
 
 Pair = tuple[float, float]
 """Latitude and longitude in degrees."""
@@ -27,6 +31,7 @@ def _hemisphere(letter: str, word: str, chinese: str) -> str:
     return rf"(?i:(?<![a-z]){word}(?![a-z]))|{chinese}|{alone}"
 
 
+_FULL_WIDTH = str.maketrans("０１２３４５６７８９．＋", "0123456789.+")
 _REWRITES = tuple(
     (re.compile(pattern), by)
     for pattern, by in (
@@ -36,6 +41,7 @@ _REWRITES = tuple(
         (r"(?:\^ *)?\\(?:circ|(?:text)?degree)(?![a-z])|[º˚∘度]|(?i:(?<![a-z])deg(?:ree)?s?(?![a-z]))", "°"),
         (r"(?:\^ *)?\\prime(?![a-z])|[′’‘分]", "'"),
         (r"[″”“秒]|' ?'", '"'),
+        (r"(?:±|\\pm(?![a-zA-Z])|\+/-) *+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?: *+°)?", ""),
         (r"\\[a-zA-Z]+|\\[^a-zA-Z]|[~^()\[\]（）【】*`\s]", " "),
         (r"[−–‒﹣－](?= ?[0-9.])", "-"),
         (r"[，、；;]", ","),
@@ -65,6 +71,7 @@ _ANGLE = re.compile(
     """,
     re.VERBOSE,
 )
+_COMMA = re.compile(" ?, ?")
 _GAP = re.compile(r"""[ ,/|"']*+(?:and|和)?+[ ,/|:"']*+""")
 _LON_LAT_HEADING = re.compile(r"lon(?![A-Za-z])[^0-9]{0,24}\blat(?![A-Za-z])")
 
@@ -98,8 +105,11 @@ def parse_coordinates(text: str, *, lenient: bool) -> Pair | None:
     The first of these that holds a pair of numbers counts: the box in the last answer tag, the last box, the last
     answer tag, and in the last 200 characters the last pair with labels or hemispheres. `lenient` adds the last two
     numbers with a decimal point there. A pair out of range ends the search: the model has answered, and wrongly.
+    Only the last 10,000 characters are looked at, and a box or a tag of more than 2,000 does not count.
     """
+    text = text[-LOOKED_AT:]
     tag = answer_tag(text)
+    tag = tag if tag and len(tag) <= LONGEST else None
     for place in (tag and last_boxed(tag), last_boxed(text), tag):
         if place and (pair := first_pair(place)):
             return on_globe(pair)
@@ -118,10 +128,14 @@ def first_pair(text: str) -> Pair | None:
     """The first pair of numbers of a text that is nothing but an answer; not checked for range, NaN if contradictory.
 
     Two numbers are a pair if nothing but separators stands between them, or if both say which axis they are; so are the
-    only two of the text, if both have a decimal point.
+    only two of the text, if both have a decimal point. More than 2,000 characters are no answer.
     """
+    if len(text) > LONGEST:
+        return None
     plain = _plain(text)
     angles = list(_angles(plain))
+    if _are_decimal_commas(angles, plain):
+        return None
     only_two = len(angles) == 2 and all(angle.decimal for angle in angles)
     for one, two in pairwise(angles):
         marked = one.axis and two.axis
@@ -130,8 +144,18 @@ def first_pair(text: str) -> Pair | None:
     return None
 
 
+def _are_decimal_commas(angles: Sequence[_Angle], plain: str) -> bool:
+    """Four integers, `40,7, -74,0`: two numbers with decimal commas or four numbers, and nobody can tell which."""
+    if len(angles) != 4 or any(angle.decimal for angle in angles):
+        return False
+    return all(_COMMA.fullmatch(plain, one.end, two.start) for one, two in (angles[:2], angles[2:]))
+
+
 def _plain(text: str) -> str:
-    """LaTeX, brackets and the many ways to write a mark, reduced to one spelling; runs of blanks become one."""
+    """LaTeX, brackets and the many ways to write a mark, reduced to one spelling; runs of blanks become one. A margin
+    of error (`±0.1`) goes, as it would pass for a coordinate.
+    """
+    text = text.translate(_FULL_WIDTH)
     for pattern, by in _REWRITES:
         text = pattern.sub(by, text)
     return text
@@ -139,11 +163,10 @@ def _plain(text: str) -> str:
 
 def _tail(text: str) -> str:
     """The last characters, without the rest of a number that the cut goes through."""
-    cut = len(text) - TAIL
-    if cut > 0:
-        tail = text[cut:]
-        return tail.lstrip("0123456789.") if text[cut - 1] in "+-−–.0123456789" else tail
-    return text
+    end = text[-TAIL - 1 :].translate(_FULL_WIDTH)
+    if len(end) <= TAIL:
+        return end
+    return end[1:].lstrip("0123456789.") if end[0] in "+-−–.0123456789" else end[1:]
 
 
 def _angles(plain: str) -> Iterator[_Angle]:

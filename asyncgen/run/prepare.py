@@ -21,7 +21,7 @@ from asyncgen.engine.kit import Kit, make_kit
 from asyncgen.engine.requests import Server
 from asyncgen.run.plan import Plan
 from asyncgen.run.servers import resolve_models, targets_of
-from asyncgen.run.shape import SEPARATOR, shape_of
+from asyncgen.run.shape import SEPARATOR, keep_temperatures, shape_of
 from asyncgen.run.tasks import check_columns
 from asyncgen.store.card import write_card
 from asyncgen.store.files import DISK
@@ -146,7 +146,8 @@ async def _prepare(
     known_model = str(latest.get("model", ""))
     asked = targets_of(job.endpoints, environ)
     models = [one.spec.model or known_model for one in asked]
-    shape = shape_of(job, task, kit.schemas, models, source.fingerprint)
+    given = past.get("config", {}).get("sampling", {}).get("temperatures")
+    shape = keep_temperatures(shape_of(job, task, kit.schemas, models, source.fingerprint), known, given)
     _refuse_changes(known, shape if all(models) else {**shape, "model": known_model}, options, store.directory)
     plan = Plan(indexes=selected.indexes, rollouts=job.episode.rollouts, store=store, retry=options.retry)
     counts = plan.counts()

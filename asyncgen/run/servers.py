@@ -5,6 +5,7 @@ Knows `GET /v1/models` and what its answers mean before the first request. Sends
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from asyncgen.store.run_file import redact
 
 MODELS_TIMEOUT = 10.0
 """Seconds for the list of models."""
+_USER = re.compile("https?://[^/?#]*@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +30,21 @@ class Asked:
 
 
 def targets_of(endpoints: Sequence[EndpointSpec], environ: Mapping[str, str]) -> list[Asked]:
-    """Addresses with keys. A variable that is not set, or empty, means no key."""
-    return [
-        Asked(
-            spec=spec,
-            target=Target(spec.base_url, environ.get(spec.api_key_env) or None, name=str(redact(spec.base_url))),
+    """Addresses with keys. A variable that is not set, or empty, means no key.
+
+    Raises InputError for a key beside a user in the address: a request has room for one of the two.
+    """
+    return [_target(spec, environ.get(spec.api_key_env) or None) for spec in endpoints]
+
+
+def _target(spec: EndpointSpec, key: str | None) -> Asked:
+    name = str(redact(spec.base_url))
+    if key and _USER.match(spec.base_url):
+        raise InputError(
+            f"base_url {name} has a user in it, and the variable {spec.api_key_env} has a key: take the user out of "
+            f"the address, or unset {spec.api_key_env}"
         )
-        for spec in endpoints
-    ]
+    return Asked(spec=spec, target=Target(spec.base_url, key, name=name))
 
 
 async def resolve_models(asked: Sequence[Asked], transport: Transport, *, known: str, new: bool) -> list[str]:

@@ -1,7 +1,8 @@
 """What shapes the text of traces, and so makes them alike: the thing that `config_id` is the digest of.
 
 Knows what belongs to it: model, sampling, task and options, prompts, tool schemas, turn limits, image limits, the
-dataset's fingerprint. Paths, endpoints, selection, numbers, rollouts and rewards do not.
+dataset's fingerprint. Paths, endpoints, selection, numbers, rollouts and rewards do not, nor do temperatures that are
+added for more rollouts.
 """
 
 from __future__ import annotations
@@ -21,12 +22,18 @@ SEPARATOR = ", "
 def shape_of(
     job: Job, task: Task, schemas: Sequence[Mapping[str, Json]], models: Sequence[str], fingerprint: str
 ) -> dict[str, Json]:
-    """Nested, JSON-ready; order and spacing do not matter to the digest."""
+    """Nested, JSON-ready; order and spacing do not matter to the digest. Task fields with the metadata
+    `{"shapes_text": False}` are not in it.
+    """
     return {
         "model": SEPARATOR.join(sorted(set(models))),
         "sampling": asdict(job.sampling),
         "task": job.task.rsplit("/", 1)[-1],
-        "task_options": {one.name: getattr(task, one.name) for one in fields(task) if one.init},
+        "task_options": {
+            one.name: getattr(task, one.name)
+            for one in fields(task)
+            if one.init and one.metadata.get("shapes_text", True)
+        },
         "tools": list(schemas),
         "episode": {
             "max_turns": job.episode.max_turns,
@@ -36,6 +43,20 @@ def shape_of(
         },
         "dataset": fingerprint,
     }
+
+
+def keep_temperatures(
+    shape: dict[str, Json], known: Mapping[str, Any], given: Sequence[float] | None
+) -> dict[str, Json]:
+    """`shape` with the temperatures of `known` where its own only go on from those that were `given` last: more
+    rollouts change no trace that there is, nor its `config_id`.
+    """
+    old = known.get("sampling", {}).get("temperatures")
+    new = shape["sampling"]["temperatures"]
+    last = given or old
+    if not old or not new or list(new[: len(last)]) != list(last):
+        return shape
+    return {**shape, "sampling": {**shape["sampling"], "temperatures": old}}
 
 
 def sampling_of(job: Job, rollout: int) -> dict[str, Any]:

@@ -23,9 +23,8 @@ from asyncgen.store.layout import RUN_FILE
 from asyncgen.store.line import dump
 
 HIDDEN = "***"
-_SECRET = re.compile(
-    r"(?:.*[_.-])?(?:authorization|api[_-]?key|token|password|passwd|secret|cookie|credentials?)", re.IGNORECASE
-)
+_WORD = re.compile("authorization|api[_-]?key|token|password|passwd|secret|cookie|credentials?", re.IGNORECASE)
+_SECRET = re.compile(rf"(?:.*[_.-])?(?:{_WORD.pattern})", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
 _PARAMETER = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]*)")
 _SHOWN = 60
@@ -104,7 +103,8 @@ def _window(text: str, start: int) -> str:
 
 def redact(value: Json) -> Json:
     """The tree without its secrets: values of keys such as `authorization` or `api_key`, of flags and URL parameters
-    of such names, and the user part of URLs become `***`. A key that ends in `_env` names a variable and stays.
+    of such names, also in a text that is JSON or YAML, and the user part of URLs become `***`. A key that ends in
+    `_env` names a variable and stays.
     """
     if isinstance(value, Mapping):
         return {key: HIDDEN if _is_secret(str(key)) and part else redact(part) for key, part in value.items()}
@@ -125,12 +125,42 @@ def _is_secret_flag(value: Json) -> bool:
 
 
 def _redact_text(text: str) -> str:
-    flag, equals, _ = text.partition("=")
-    if equals and _is_secret_flag(flag):
-        return f"{flag}={HIDDEN}"
-    if "://" not in text:
+    flag, equals, value = text.partition("=")
+    if equals and flag.startswith("--"):
+        return f"{flag}={HIDDEN if _is_secret_flag(flag) else _redact_text(value)}"
+    if ":" not in text:
         return text
+    text = _redact_yaml(text)
     return _PARAMETER.sub(_redact_parameter, _USERINFO.sub(f"{HIDDEN}@", text))
+
+
+def _redact_yaml(text: str) -> str:
+    """The text of a mapping, or of a list of such, without its secrets; any other text as it is."""
+    if not _WORD.search(text):
+        return text
+    import yaml
+
+    try:
+        spans = sorted(_secret_spans(yaml.compose(text, Loader=yaml.SafeLoader)))
+    except (yaml.YAMLError, RecursionError):
+        return text
+    shown, at = "", 0
+    for start, end in spans:
+        if start >= at:  # a value that is named twice counts once
+            shown += text[at:start] + HIDDEN
+            at = end
+    return shown + text[at:]
+
+
+def _secret_spans(node: Any) -> Iterator[tuple[int, int]]:
+    """Where the secret values of a YAML node begin and end, in characters."""
+    for part in node.value if isinstance(getattr(node, "value", None), list) else ():
+        key, value = part if isinstance(part, tuple) else (None, part)
+        if key is not None and isinstance(key.value, str) and _is_secret(key.value):
+            if value.value:
+                yield value.start_mark.index, value.end_mark.index
+        else:
+            yield from _secret_spans(value)
 
 
 def _redact_parameter(match: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ Written with the public API only, like any user's task file.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from asyncgen import (
@@ -64,7 +64,7 @@ class Geo(Task):
     system: str = SYSTEM
     user: str = USER
     final_user: str = r"Give your best estimate now, as \boxed{latitude, longitude} in decimal degrees."
-    scale_km: float = 1492.7
+    scale_km: float = field(default=1492.7, metadata={"shapes_text": False})
     """Of the score exp(-distance / scale); 1491.6862 is the other public constant."""
 
     rewards: ClassVar = (geo_scores,)

@@ -233,6 +233,23 @@ def test_a_directory_that_is_new_goes_again_but_one_that_was_there_stays(run: Ru
     with ThreadedServer(answering) as gone:
         pass
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "notes.txt").write_text("mine")
-    refused(run("run", "geo", "--dataset-path", photos, "--base-url", gone.base_url, "--output-dir", "mine"))
-    assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
+    words = ("run", "geo", "--dataset-path", photos, "--base-url", gone.base_url, "--num-samples", 1, "--output-dir")
+    for out in ("mine", "new"):
+        refused(run(*words, out), "no server answers")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with ThreadedServer(answering, port=gone.port):
+        assert run(*words, "mine").code == 0
+
+
+@pytest.mark.parametrize("partition", [(), ("--partition", "0/2")])
+def test_a_directory_with_other_things_in_it_is_refused_and_left_alone(
+    run: Run, server: ThreadedServer, photos: Path, tmp_path: Path, partition: tuple[str, ...]
+):
+    mine = tmp_path / "mine" / ("part-000-of-002" if partition else "")
+    mine.mkdir(parents=True)
+    (mine / "notes.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    words = ("run", "geo", "--dataset-path", photos, "--base-url", server.base_url, "--output-dir", "mine")
+    refused(run(*words, *partition), "mine", "notes.txt", "--output-dir")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (mine / "notes.txt").read_text() == "mine"

@@ -81,6 +81,20 @@ def test_a_bad_row_is_one_failed_episode_with_a_typed_reason_and_every_key(tmp_p
     assert json.loads(done.out)["failed_reasons"] == {"bad_image": 4, "bad_sample": 2, "image_too_large": 1}
 
 
+def test_a_row_without_its_latitude_fails_before_anything_is_sent(tmp_path: Path):
+    (tmp_path / "fine.jpg").write_bytes(photo(1))
+    rows = [{"image": "fine.jpg", "lat": lat, "lon": 2.0} for lat in (None, 1.0)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with ThreadedServer(answering) as server:
+        done = asyncgen(*geo(tmp_path / "rows.jsonl", tmp_path / "run", server, "--max-failed", 1, "--json"))
+        assert len(server.requests) == 1
+    assert done.code == 0, done.err
+    (line,) = traces(tmp_path / "run", "failed")
+    assert (line["sample_index"], line["reason"], line["conversation_history"]) == (0, "bad_sample", [])
+    assert "lat=None" in line["error"]
+    assert ids(tmp_path / "run") == ["geo/1/0"]
+
+
 def test_faults_of_the_server_are_tried_again_until_every_episode_has_its_trace(photos: Path, tmp_path: Path):
     faults = {
         0: error(500, "boom"),

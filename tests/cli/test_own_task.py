@@ -139,6 +139,46 @@ def test_a_secret_in_the_address_is_written_nowhere(folder: Path):
     assert KEY.encode() not in everything(folder)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--sampling.extra-body", '{"api_key":"topsecret"}'),
+        ("--sampling.extra_body", "{api_key: topsecret, top_k: 2}"),
+        ('--sampling.extra-body={"headers": {"X-Api-Key": "topsecret"}}',),
+    ],
+)
+def test_a_secret_in_a_flag_that_is_a_mapping_is_sent_and_written_nowhere(folder: Path, words: tuple[str, ...]):
+    with ThreadedServer(script) as server:
+        ended = asyncgen("run", "cities.yaml", "--base-url", server.base_url, *words, cwd=folder)
+        assert all("topsecret" in json.dumps(request.body) for request in server.requests)
+    assert ended.code == 0, ended.err
+    assert "topsecret" not in ended.out + ended.err
+    assert b"topsecret" not in everything(folder)
+    for name in ("run.json", "LOCK"):
+        argv = json.loads((folder / "runs" / "cities" / name).read_bytes())["argv"]
+        assert "***" in argv[-1], name
+
+
+def test_a_key_beside_a_user_in_the_address_is_refused(folder: Path):
+    with ThreadedServer(script) as server:
+        address = server.base_url.replace("//", "//user:hunter2@")
+        refused = asyncgen("run", "cities.yaml", "--base-url", address, cwd=folder, OPENAI_API_KEY=KEY)
+        assert not server.requests
+    assert refused.code == 2
+    (line,) = refused.err.splitlines()
+    assert server.base_url.replace("//", "//***@") in line
+    assert "OPENAI_API_KEY" in line
+    assert "hunter2" not in line
+    assert not (folder / "runs").exists()
+
+
+def test_show_prints_the_columns_of_the_task_as_truth(folder: Path, run: Run):
+    (folder / "my_file.py").write_text(TASK.replace("    rewards:", '    columns: ClassVar = ("city",)\n    rewards:'))
+    with ThreadedServer(script) as server:
+        assert asyncgen("run", "cities.yaml", "--base-url", server.base_url, cwd=folder).code == 0
+    assert "answer: Bern   truth: city=Oslo" in run("show", folder / "runs" / "cities", 1).out
+
+
 def test_the_key_is_sent_and_written_nowhere_even_when_the_server_echoes_it(folder: Path):
     def echo(body: dict[str, Any], number: int) -> Reply:
         return error(400, f"refused for Bearer {KEY}") if number == 1 else script(body, number)

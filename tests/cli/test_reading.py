@@ -23,7 +23,7 @@ from support.cli_jobs import (
     traces,
     wait_until,
 )
-from support.server import ThreadedServer, error, hang
+from support.server import ThreadedServer, disconnect, error, hang
 
 Run = Callable[..., Outcome]
 HEAVY = {"datasets", "pyarrow", "aiohttp", "PIL", "duckdb", "numpy", "openai", "pandas"}
@@ -256,6 +256,42 @@ def test_an_output_that_cannot_be_written_is_one_line(run: Run, done: Path, tmp_
     assert len(outcome.err.splitlines()) == len(outcome.complaints) == 1
 
 
+@pytest.mark.parametrize(("kind", "name"), [("jsonl", "kept.jsonl"), ("trace-json", "files"), ("trace-json", "")])
+def test_an_export_into_a_run_directory_is_refused(run: Run, done: Path, kind: str, name: str):
+    before = sorted(done.rglob("*"))
+    outcome = run("export", done / "geo", "--to", kind, "-o", done / "geo-tools" / name)
+    assert outcome.code == 2
+    assert len(outcome.err.splitlines()) == len(outcome.complaints) == 1
+    assert "run directory" in outcome.err
+    assert sorted(done.rglob("*")) == before
+
+
+def test_status_says_that_a_run_is_paused_and_why(run: Run, photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    with ThreadedServer(lambda body, number: disconnect()) as server:
+        process = start("run", "geo", "--dataset-path", photos, "--output-dir", out, "--base-url", server.base_url)
+        try:
+            wait_until(lambda: (out / "events.jsonl").exists() and b'"pause"' in (out / "events.jsonl").read_bytes())
+            shown = run("status", out)
+            found = json.loads(run("status", out, "--json").out)
+        finally:
+            process.kill()
+            ended(process)
+        assert server.base_url in found["paused"]
+    assert f"paused: {found['paused']}" in shown.out
+    assert json.loads(run("status", out, "--json").out)["paused"] == ""
+
+
+def test_a_models_name_cannot_steer_the_terminal(run: Run, photos: Path):
+    with ThreadedServer(answering, models=["good\x1b[2Jmodel"]) as server:
+        outcome = run(
+            "run", "geo", "--dataset-path", photos, "--base-url", server.base_url, "--num-samples", 1, "--plain"
+        )
+    assert outcome.code == 0, outcome.err
+    assert "model goodmodel at " in outcome.err
+    assert "\x1b" not in outcome.out + outcome.err
+
+
 def test_a_reader_that_goes_away_is_no_error(done: Path):
     for words in (("show", done / "geo-tools", 3), ("stats", done / "geo"), ("status", done / "geo", "--json")):
         process = subprocess.Popen(
@@ -368,3 +404,10 @@ def test_every_knob_has_its_help(run: Run):
         "--max-failed", "--log-samples", "--task.scale-km", "--task.nudge",
     ):  # fmt: skip
         assert flag in text, flag
+
+
+def test_the_help_of_a_job_shows_its_own_defaults_and_the_image_mark(run: Run):
+    text = " ".join(run("run", "geo-tools", "--help").out.split())
+    number = text[text.index("--num-samples") :]
+    assert "[default: 10]" in number[: number.index("--dataset.", 1)]
+    assert "<image>" in text

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 from support.cli_jobs import (
     Outcome,
@@ -114,7 +115,7 @@ def test_the_counts_are_printed_before_the_first_request(photos: Path, tmp_path:
         finally:
             process.kill()
             ended(process)
-    assert "geo: 8 samples x 1 rollouts = 8 episodes: 0 done, 0 failed, 8 left" in seen[-1]
+    assert "geo: 8 of 8 samples x 1 rollouts = 8 episodes: 0 done, 0 failed, 8 left" in seen[-1]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -281,6 +282,35 @@ def test_changed_servers_numbers_and_timeouts_are_no_change(photos: Path, tmp_pa
     assert len({trace["config_id"] for trace in traces(out)}) == 1
 
 
+def test_a_list_of_temperatures_that_got_longer_is_no_change(photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    with ThreadedServer(answering) as server:
+        words = ("--num-samples", 2, "--rollouts")
+        assert asyncgen(*geo(photos, out, server, *words, 2, "--sampling.temperatures", "[.1, .2]")).code == 0
+        shapes = json.loads((out / "run.json").read_bytes())["configs"]
+        more = asyncgen(*geo(photos, out, server, *words, 4, "--sampling.temperatures", "[.1, .2, .3, .4]"))
+        assert more.code == 0, more.err
+        asked = [request.body["temperature"] for request in server.requests]
+        other = asyncgen(*geo(photos, out, server, *words, 5, "--sampling.temperatures", "[.1, .3, .3, .4, .5]"))
+        assert len(server.requests) == len(asked)
+    assert sorted(asked[:4]) == [0.1, 0.1, 0.2, 0.2]
+    assert sorted(asked[4:]) == [0.3, 0.3, 0.4, 0.4]
+    assert {trace["config_id"] for trace in traces(out)} == set(shapes)
+    assert json.loads((out / "run.json").read_bytes())["configs"] == shapes
+    assert other.code == 2
+    assert "sampling.temperatures[1]: 0.2 -> 0.3" in other.err
+
+
+def test_another_scale_of_the_score_is_no_change(photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    with ThreadedServer(answering) as server:
+        assert asyncgen(*geo(photos, out, server, "--num-samples", 1)).code == 0
+        done = asyncgen(*geo(photos, out, server, "--num-samples", 2, "--task.scale-km", 1491.6862))
+        assert done.code == 0, done.err
+        assert len(server.requests) == 2
+    assert len({trace["config_id"] for trace in traces(out)}) == 1
+
+
 def test_a_resume_waits_for_a_server_that_is_not_there(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(answering) as server:
@@ -309,7 +339,9 @@ def test_a_partition_is_a_run_directory_of_its_own(photos: Path, tmp_path: Path)
     for refused in (other, whole):
         assert refused.code == 2
         assert "--partition k/2" in refused.complaints[0]
-    assert sorted(path.name for path in out.iterdir()) == ["part-000-of-002", "part-001-of-002"]
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", "part-000-of-002", "part-001-of-002"]
+    loaded = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
+    assert sorted(loaded["id"]) == wanted_ids("geo", range(8))
     status = json.loads(asyncgen("status", out, "--json").out)
     assert (status["total"], status["done"], status["partitions"], status["state"]) == (8, 8, 2, "complete")
     assert json.loads(asyncgen("stats", out, "--json").out)["traces"] == 8

@@ -26,11 +26,15 @@ TWO = ImageRef(column="other", load=bytes)
         ("{ q }", "{ q }"),
         ("{0}", "{0}"),
         ("{", "{"),
+        ("x^{n}", "x^{n}"),
+        ("x^{{n}}", "x^{n}"),
+        ("x_{n}", "x_{n}"),
+        ("[{none}]", "[]"),
         ("{q!r}", "{q!r}"),
     ],
 )
 def test_only_a_columns_name_in_braces_is_filled_in(template: str, filled: str) -> None:
-    assert fill(template, {"q": "why", "n": 3, "a.b-c": "dots"}) == filled
+    assert fill(template, {"q": "why", "n": 3, "a.b-c": "dots", "none": None}) == filled
 
 
 def test_what_a_row_says_is_not_filled_in_again() -> None:
@@ -44,7 +48,7 @@ def test_a_missing_column_is_a_bad_sample_that_names_those_there_are() -> None:
 
 
 def test_a_templates_columns_are_those_that_are_filled_in() -> None:
-    assert template_columns(r"{a} {{b}} \boxed{c} {d.e}") == ["a", "d.e"]
+    assert template_columns(r"{a} {{b}} \boxed{c} {d.e} x^{f}") == ["a", "d.e"]
 
 
 def test_image_marks_take_the_images_in_order() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncgen.rewards.coordinates import parse_coordinates
+from asyncgen.rewards.coordinates import first_pair, parse_coordinates
 from asyncgen.rewards.geo import geo_answer
 
 NEW_YORK = (40.7, -74.0)
@@ -53,6 +53,13 @@ SPELLINGS = [
     """40°42'N, 74°0'0"W""",
     r"""40°42'0\"N, 74°0'0\"W""",
     r"40^{\circ}42^{\prime}0^{\prime\prime}\text{N}, 74^{\circ}0^{\prime}W",
+    "４０.７, -７４.０",
+    "４０．７，－７４．０",
+    "北纬４０．７度，西经７４度",
+    "40.7±0.1, -74.0±0.25",
+    "40.7 ± 0.1° N, 74.0 ± .5° W",
+    r"40.7^\circ \pm 0.1^\circ, -74.0^\circ \pm 0.1^\circ",
+    r"(40.7 \pm{1}, -74.0 +/- 2)",
 ]
 
 
@@ -74,6 +81,11 @@ def test_a_spelling_is_read_in_a_box_and_in_an_answer_tag(spelling: str) -> None
         "1.5E-2, 3",
         "40.7-74.0",
         "40.7 - 74.0",
+        "40,7, -74,0",
+        "40,7; -74,0",
+        "40,7° N, 74,0° W",
+        "lat 40,7, lon -74,0",
+        "±40.7, ±74.0",
         "40.7 N, 74.0 S",
         "40°61'N, 74°W",
         "1.2.3, 4",
@@ -118,6 +130,35 @@ def test_only_the_lenient_reading_takes_the_last_two_decimal_numbers() -> None:
 
 def test_text_before_the_last_200_characters_does_not_count() -> None:
     assert parse_coordinates("48.8°N, 2.3°E" + "." * 200, lenient=True) is None
+
+
+@pytest.mark.parametrize("filler", ["x", "1, ", "{}", "± ", "1° 1' "])
+def test_a_box_or_tag_of_more_than_2000_characters_is_no_answer(filler: str) -> None:
+    longer = f"40.7, -74.0{filler * 2000}"[:2000] + "."
+    assert parse_coordinates(rf"\boxed{{{longer}}}{'.' * 200}", lenient=True) is None
+    assert parse_coordinates(f"<answer>{longer}</answer>{'.' * 200}", lenient=True) is None
+    assert first_pair(longer) is None
+
+
+def test_a_box_in_a_long_tag_still_counts() -> None:
+    assert parse_coordinates(rf"<answer>{'so ' * 1000}\boxed{{1, 2}}</answer>", lenient=False) == (1.0, 2.0)
+
+
+def test_a_box_counts_only_in_the_last_10000_characters() -> None:
+    box = r"\boxed{1, 2}"
+    assert parse_coordinates(box + "." * (10_000 - len(box)), lenient=True) == (1.0, 2.0)
+    assert parse_coordinates(box + "." * 10_000, lenient=True) is None
+    assert parse_coordinates("{" * 100_000 + box, lenient=False) == (1.0, 2.0)
+
+
+def test_four_numbers_of_which_one_has_a_decimal_point_may_hold_a_pair() -> None:
+    assert parse_coordinates(r"\boxed{40.7, -74, 3, 5}", lenient=False) == NEW_YORK
+
+
+def test_full_width_digits_count_in_the_tail_and_are_not_cut_in_half() -> None:
+    assert parse_coordinates("maybe ４８．８, ２．３", lenient=True) == (48.8, 2.3)
+    tail = "８．８°N, ２．３°E"
+    assert parse_coordinates("-４" + tail + " " * (200 - len(tail)), lenient=True) is None
 
 
 def test_a_number_that_the_cut_goes_through_is_not_read_in_half() -> None:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,7 +13,7 @@ from asyncgen.core.errors import FailReason, InputError
 from asyncgen.core.task import Task
 from asyncgen.core.types import Message
 from asyncgen.run.prepare import parse_reasons
-from asyncgen.run.shape import sampling_of, shape_of
+from asyncgen.run.shape import keep_temperatures, sampling_of, shape_of
 from asyncgen.run.tasks import check_columns, load_task_class, make_task
 from asyncgen.store.run_file import digest
 from asyncgen.tasks.geo import Geo, GeoTools
@@ -127,14 +127,33 @@ def test_what_shapes_the_text_changes_the_digest_and_nothing_else_does():
 
     job = Job(task="geo", name="a")
     same = [Job(task="geo", name="b", episode=Episode(rollouts=4, deadline=1.0)), Job(task="geo")]
-    assert {digest_of(one) for one in same} == {digest_of(job)}
+    assert {digest_of(one) for one in same} | {digest_of(job, Geo(scale_km=1.0))} == {digest_of(job)}
     others = {
         digest_of(Job(task="geo", sampling=Sampling(temperature=0.1))),
         digest_of(Job(task="geo", episode=Episode(max_turns=3))),
         digest_of(Job(task="geo", episode=Episode(final_turn=False))),
-        digest_of(job, Geo(scale_km=1.0)),
         digest_of(job, Geo(system="Other.")),
         digest_of(job, model="n"),
         digest_of(job, data="g"),
     }
-    assert len(others - {digest_of(job)}) == 7
+    assert len(others - {digest_of(job)}) == 6
+
+
+def test_temperatures_that_go_on_from_the_known_ones_leave_the_shape_as_it_is():
+    def shape(*temperatures: float) -> dict[str, Any]:
+        return shape_of(Job(task="geo", sampling=Sampling(temperatures=temperatures or None)), Geo(), [], ["m"], "f")
+
+    known = shape(0.1, 0.2)
+    assert keep_temperatures(shape(0.1, 0.2, 0.3), known, []) == known
+    assert keep_temperatures(shape(0.1, 0.2, 0.3, 0.4), known, [0.1, 0.2, 0.3]) == known
+    for other in (shape(0.1), shape(0.2, 0.1, 0.3), shape()):
+        assert keep_temperatures(other, known, []) == other
+    assert keep_temperatures(known, shape(), []) == keep_temperatures(known, {}, []) == known
+
+
+def test_what_was_given_last_counts_for_the_rollouts_that_it_added():
+    def shape(*values: float) -> dict[str, Any]:
+        return {"sampling": {"temperatures": list(values)}}
+
+    for other in (shape(0.1, 0.2, 0.9), shape(0.1, 0.2)):
+        assert keep_temperatures(other, shape(0.1, 0.2), [0.1, 0.2, 0.3]) == other

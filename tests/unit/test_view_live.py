@@ -40,13 +40,27 @@ def test_the_summary_says_to_go_on_only_when_something_is_left():
     assert "run the same command again" not in render_summary({**summary, "left": 0})
 
 
+STATUS = {
+    "name": "geo", "state": "running", "holder": {"pid": 7, "host": "box"}, "total": 2, "done": 1, "failed": 0,
+    "left": 1, "paused": "", "failed_reasons": {}, "rate_per_minute": 60.0, "seconds_left": 1.0, "partitions": 0,
+    "partitions_started": 0,
+}  # fmt: skip
+
+
 def test_status_names_the_process_that_runs():
-    status = {
-        "name": "geo", "state": "running", "holder": {"pid": 7, "host": "box"}, "total": 2, "done": 1, "failed": 0,
-        "left": 1, "failed_reasons": {}, "rate_per_minute": 60.0, "seconds_left": 1.0,
-    }  # fmt: skip
-    assert render_status(status).splitlines() == [
+    assert render_status(STATUS).splitlines() == [
         "geo: running (pid 7 on box)",
         "1 of 2 done, 0 failed, 1 left",
         "rate 60.0/min, left 0:00:01",
     ]
+
+
+def test_status_says_what_a_run_waits_for_on_one_line():
+    shown = render_status({**STATUS, "paused": "no server answers:\n\x1b[2Jrefused"}).splitlines()
+    assert shown[:2] == ["geo: running (pid 7 on box)", "paused: no server answers: refused"]
+
+
+def test_status_counts_the_partitions_that_have_been_started():
+    shown = render_status({**STATUS, "partitions": 4, "partitions_started": 3})
+    assert "3 of 4 partitions have been started; the samples of the other 1 are not counted here" in shown
+    assert "not counted" not in render_status({**STATUS, "partitions": 4, "partitions_started": 4})

@@ -1,0 +1,12 @@
+"""What the commands say beside their result."""
+
+from __future__ import annotations
+
+import pytest
+
+from asyncgen.cli.output import note
+
+
+def test_a_note_cannot_steer_the_terminal_and_keeps_its_lines(capsys: pytest.CaptureFixture[str]):
+    note("model a\x1b[2J\x07b\nsecond\tline")
+    assert capsys.readouterr() == ("", "model ab\nsecond\tline\n")
