@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from asyncgen.core.errors import EpisodeError, FailReason
@@ -98,14 +99,16 @@ def template_columns(template: str) -> list[str]:
 _FIELD = re.compile(r"\{(\{[A-Za-z_][\w.-]*\})\}|(?<![\w^])\{([A-Za-z_][\w.-]*)\}")
 
 
-def _pieces(template: str) -> Iterator[tuple[str, bool]]:
+@lru_cache(maxsize=64)
+def _pieces(template: str) -> Sequence[tuple[str, bool]]:
     """Literal texts and (True) column names, in order."""
+    pieces: list[tuple[str, bool]] = []
     at = 0
     for match in _FIELD.finditer(template):
-        yield template[at : match.start()], False
-        yield (match[2], True) if match[2] else (match[1], False)
+        pieces.append((template[at : match.start()], False))
+        pieces.append((match[2], True) if match[2] else (match[1], False))
         at = match.end()
-    yield template[at:], False
+    return (*pieces, (template[at:], False))
 
 
 def _value(column: str, data: Mapping[str, Any]) -> str:

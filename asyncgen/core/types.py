@@ -133,13 +133,16 @@ class Message:
     @property
     def parts(self) -> tuple[Part, ...]:
         """The content as parts; no empty text among them."""
-        content = (self.content,) if isinstance(self.content, str) else tuple(self.content)
-        return tuple(part for part in content if part != "")
+        if isinstance(self.content, str):
+            return (self.content,) if self.content else ()
+        return tuple(part for part in self.content if part != "")
 
     @property
     def text(self) -> str:
         """The content as stored in a trace: `<image:N>` where picture N stands."""
-        return "".join(part if isinstance(part, str) else _marker(part) for part in self.parts)
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part if isinstance(part, str) else _marker(part) for part in self.content)
 
 
 def _marker(part: ImageRef | Picture) -> str:

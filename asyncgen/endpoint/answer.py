@@ -43,11 +43,12 @@ def parse_completions(body: bytes) -> list[Completion] | Fault:
     whole = [choice for choice in choices if _is_whole(choice)]
     if not whole:
         return Fault(FaultKind.BAD_ANSWER, "HTTP 200, but no whole message in any choice", 200)
-    completions = [_completion(choice, answer) for choice in sorted(whole, key=_index)]
+    usage = _usage(answer.get("usage"))
+    completions = [_completion(choice, answer, usage) for choice in sorted(whole, key=_index)]
     kept = [completion for completion in completions if not _is_empty(completion)]
     if not kept:
         return Fault(FaultKind.EMPTY, "HTTP 200, but neither content nor a tool call", 200)
-    return _with_usage(kept, _usage(answer.get("usage")))
+    return kept if len(kept) == 1 else _shared(kept, usage)
 
 
 def parse_models(body: bytes) -> list[ModelInfo] | Fault:
@@ -83,7 +84,7 @@ def _index(choice: Mapping[str, Json]) -> int:
     return index if isinstance(index, int) else 0
 
 
-def _completion(choice: Mapping[str, Json], answer: Mapping[str, Json]) -> Completion:
+def _completion(choice: Mapping[str, Json], answer: Mapping[str, Json], usage: Usage) -> Completion:
     message = choice["message"]
     return Completion(
         # A refusal of OpenAI's comes in a field of its own: it is what the model said.
@@ -91,6 +92,7 @@ def _completion(choice: Mapping[str, Json], answer: Mapping[str, Json]) -> Compl
         reasoning=_string(message.get("reasoning")) or _string(message.get("reasoning_content")),
         tool_calls=_calls(message),
         finish_reason=_string(choice.get("finish_reason")) or "stop",
+        usage=usage,
         model=_string(answer.get("model")),
         request_id=_string(answer.get("id")),
     )
@@ -130,7 +132,7 @@ def _dumps(value: Json) -> str:
         return "{}"
 
 
-def _with_usage(completions: Sequence[Completion], usage: Usage) -> list[Completion]:
+def _shared(completions: Sequence[Completion], usage: Usage) -> list[Completion]:
     share, extra = divmod(usage.completion_tokens, len(completions))
     counted: list[Completion] = []
     for number, completion in enumerate(completions):

@@ -11,8 +11,8 @@ import os
 import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -48,9 +48,15 @@ class _Answer:
 
 @dataclass(slots=True)
 class _Exchange:
-    """What the connection pool tells about one request."""
+    """What is known of one request's connection."""
 
-    reused: bool = False
+    reused: bool = True
+    """No socket was made for it."""
+
+
+_EXCHANGE: ContextVar[_Exchange | None] = ContextVar("exchange", default=None)
+"""The one under way in this task, for the socket that is made for it. aiohttp's tracing would tell the same, but it
+sends five signals a request."""
 
 
 class ChunksPayload(aiohttp.Payload):
@@ -106,6 +112,7 @@ class HttpTransport:
     ) -> _Answer | Fault:
         """The answer with a 2xx status, or the fault."""
         exchange = _Exchange()
+        _EXCHANGE.set(exchange)
         try:
             async with self._opened().request(
                 method,
@@ -114,7 +121,6 @@ class HttpTransport:
                 headers=_authorization(target),
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT),
                 allow_redirects=False,
-                trace_request_ctx=exchange,
             ) as response:
                 answer = _Answer(response.status, response.headers, await _body(response))
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -127,13 +133,10 @@ class HttpTransport:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            trace = aiohttp.TraceConfig()
-            trace.on_connection_reuseconn.append(_note_reuse)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE, socket_factory=_socket),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "asyncgen", "Accept": "application/json"},
-                trace_configs=[trace],
                 trust_env=False,
             )
         return self._session
@@ -174,12 +177,6 @@ def _no_connection(error: aiohttp.ClientConnectorError) -> tuple[FaultKind, str]
             return FaultKind.TRANSPORT, "host name not found"
     number = error.os_error.errno
     return FaultKind.TRANSPORT, f"no connection ({os.strerror(number) if number else type(error.os_error).__name__})"
-
-
-async def _note_reuse(
-    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceConnectionReuseconnParams
-) -> None:
-    context.trace_request_ctx.reused = True
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
@@ -223,6 +220,8 @@ def _without_key(body: bytes, target: Target) -> bytes:
 
 def _socket(address: tuple[Any, ...]) -> socket.socket:
     """A socket that notices a peer that is gone: a request may rightly be silent for half an hour."""
+    if exchange := _EXCHANGE.get():
+        exchange.reused = False
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
 import orjson
 
@@ -57,8 +57,11 @@ def encode_message(message: Message, cache: MutableMapping[str, bytes] | None = 
     `cache` keeps base64 by the picture's SHA-256, so that a picture is encoded once however often it is sent.
     """
     cache = {} if cache is None else cache
-    pictures = any(not isinstance(part, str) for part in message.parts)
-    head = {"role": message.role, **({} if pictures else {"content": clean("".join(_texts(message)))})}
+    parts = message.parts
+    pictures = any(not isinstance(part, str) for part in parts)
+    head: dict[str, Json] = {"role": message.role}
+    if not pictures:
+        head["content"] = clean(message.text)
     rest: dict[str, Json] = {}
     if message.name:
         rest["name"] = clean(message.name)
@@ -69,7 +72,7 @@ def encode_message(message: Message, cache: MutableMapping[str, bytes] | None = 
     if not pictures:
         return [orjson.dumps({**head, **rest})]
     chunks = [orjson.dumps(head)[:-1] + b',"content":[']
-    for number, part in enumerate(message.parts):
+    for number, part in enumerate(parts):
         chunks.extend([b","] if number else [])
         chunks.extend(_encode_part(part, cache))
     chunks.append(b"]" + (b"," + orjson.dumps(rest)[1:] if rest else b"}"))
@@ -97,10 +100,6 @@ def tools_prompt(schemas: Sequence[Mapping[str, Json]]) -> str:
     example = {"name": function["name"], "arguments": _example(function.get("parameters", {}))}
     lines = "\n".join(_spaced(schema) for schema in schemas)
     return _TOOLS_PROMPT.format(schemas=lines, example=_spaced(example))
-
-
-def _texts(message: Message) -> Iterator[str]:
-    return (part for part in message.parts if isinstance(part, str))
 
 
 def _encode_part(part: object, cache: MutableMapping[str, bytes]) -> list[bytes]:

@@ -218,18 +218,18 @@ class Driver:
         def hold(count: int) -> None:
             nonlocal held
             held += count
-            self.tell(Holding(count))
+            if count:
+                self.tell(Holding(count))
 
         own = asyncio.current_task()
         assert own is not None  # noqa: S101  # a coroutine of a TaskGroup
         self._episodes.add(own)
-        end: Event = Ended(order)
+        more = True
         try:
             if not self._cancelled:
                 fed = await self._feeder.next()
-                if fed is None:
-                    end = Exhausted(order)
-                else:
+                more = fed is not None
+                if fed is not None:
                     await self._save(await self._attempt(fed, order, hold))
         except NotStartedError:
             pass  # it is still to be done, by the next start
@@ -238,8 +238,7 @@ class Driver:
             raise
         finally:
             self._episodes.discard(own)
-            self.tell(Holding(-held))
-            self.tell(end)
+            self.tell(Ended(order, held) if more else Exhausted(order))
 
     async def _attempt(self, fed: Fed, order: int, hold: Callable[[int], None]) -> Trace | Failure:
         """The boundary: what goes wrong in a row, a task, a tool or a reward costs one episode."""

@@ -230,6 +230,8 @@ def _calls(plan: Plan, turn: Turn) -> tuple[ToolCall, ...]:
     """All calls of a turn: native ones, then those written in visible text. Ids are there, and each is its own."""
     native = turn.completion.tool_calls
     written = scan_calls(turn.visible, turn=turn.number, first=len(native) + 1) if plan.tools else ()
+    if not native and not written:
+        return ()
     given = {call.id for call in native}
     calls: list[ToolCall] = []
     taken = {""}
@@ -240,7 +242,7 @@ def _calls(plan: Plan, turn: Turn) -> tuple[ToolCall, ...]:
             while own in given:  # a server's id that looks like one of ours
                 own += "_"
         taken.add(own)
-        calls.append(replace(call, id=own))
+        calls.append(call if own == call.id else replace(call, id=own))
     return tuple(calls)
 
 
@@ -287,7 +289,7 @@ def _call_error(plan: Plan, call: ToolCall, arguments: Mapping[str, Json] | None
 
 def _unanswered(state: EpisodeState, calls: Sequence[ToolCall], error: str) -> EpisodeState:
     """Keep calls that will get no answer."""
-    return _with_results(state, [_unrun(call, error) for call in calls])
+    return _with_results(state, [_unrun(call, error) for call in calls]) if calls else state
 
 
 def _unrun(call: ToolCall, error: str) -> CallResult:
@@ -305,12 +307,13 @@ def _own_message(plan: Plan, turn: Turn) -> Message:
     A call without tools was never answered, so it does not go back: servers refuse calls without results.
     """
     results = turn.results if plan.tools else ()
-    calls = tuple(
-        replace(result.call, arguments=canonical_arguments(result.call.arguments))
-        for result in results
-        if result.call.native
-    )
+    calls = tuple(_with_canonical_arguments(result.call) for result in results if result.call.native)
     return Message("assistant", turn.completion.content, tool_calls=calls)
+
+
+def _with_canonical_arguments(call: ToolCall) -> ToolCall:
+    arguments = canonical_arguments(call.arguments)
+    return call if arguments == call.arguments else replace(call, arguments=arguments)
 
 
 def _with_text(messages: tuple[Message, ...], text: str) -> tuple[Message, ...]:

@@ -90,6 +90,8 @@ class Ended:
 
     order: int
     """The number of its Admit."""
+    held: int = 0
+    """Bytes that it gives back."""
 
 
 @dataclass(frozen=True, slots=True)

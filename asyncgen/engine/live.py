@@ -169,7 +169,9 @@ class LiveEpisode:
         """The state with the turn's completion in it."""
         own = len(ask.messages) - len(self._state.asked)
         shown = [await self._context.show(message) for message in ask.messages]  # a task's reply may have images too
-        self._state = replace(self._state, asked=tuple(shown[own:]))
+        asked = tuple(shown[own:])
+        if asked != self._state.asked:
+            self._state = replace(self._state, asked=asked)
         self._hold(self._conversation.extend(shown))
         requests = self._setting.requests
         try:

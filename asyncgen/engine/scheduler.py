@@ -100,6 +100,8 @@ class Scheduler:
         if self.draining:
             actions += self._refusals()
         actions += self._grants(now)
+        if isinstance(event, Wanted):
+            return actions  # it makes no room, and ends nothing
         actions += self._admissions(now)
         if not self._finished and self.alive == 0 and (self.exhausted or self.draining):
             self._finished = True
@@ -110,12 +112,18 @@ class Scheduler:
         match event:
             case Wanted():
                 self._queue(event)
-            case Withdrawn(ticket):
-                self._withdrawn.add(ticket)
             case Passed(endpoint, seconds, tokens):
                 self._release(endpoint)
                 self.pool.on_success(endpoint, now, seconds)
                 self.limiter.on_success(now, tokens)
+            case Holding(count):
+                self.held_bytes += count
+            case Ended(order, held):
+                self.alive -= 1
+                self.held_bytes -= held
+                self._note_prepared(order)
+            case Withdrawn(ticket):
+                self._withdrawn.add(ticket)
             case Faulted(endpoint, fault, suspect):
                 self._release(endpoint)
                 self.pool.on_fault(endpoint, fault, now, suspect=suspect)
@@ -126,11 +134,6 @@ class Scheduler:
                 self.suspects += count
             case Dropped(endpoint):
                 self._release(endpoint)
-            case Holding(count):
-                self.held_bytes += count
-            case Ended(order):
-                self.alive -= 1
-                self._note_prepared(order)
             case Probed(endpoint, ok):
                 self.pool.on_probe(endpoint, ok, now)
             case Exhausted(order):
