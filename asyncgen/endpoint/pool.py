@@ -229,12 +229,6 @@ class Pool:
             endpoint.probe_wait = min(PROBE_CAP, 2 * endpoint.probe_wait)
             endpoint.probe_at = now + endpoint.probe_wait
 
-    def next_wake(self, now: float) -> float | None:
-        """When something changes by itself: a probe is due or a pause ends. Not before `now`; None: nothing will."""
-        probes = [endpoint.probe_at for endpoint in self._endpoints if _is_due(endpoint, math.inf)]
-        pauses = [endpoint.paused_until for endpoint in self._endpoints if endpoint.paused_until > now]
-        return max(now, min([*probes, *pauses])) if probes or pauses else None
-
     def all_down(self, now: float) -> bool:
         """No endpoint is well. One that only asked to wait is well; one on trial is not yet."""
         return self._down_since is not None and self._down_since <= now

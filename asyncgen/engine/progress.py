@@ -24,7 +24,6 @@ class Progress:
     failed: Counter[str] = field(default_factory=Counter[str])
     turns: int = 0
     tool_calls: int = 0
-    tool_errors: int = 0
     parsed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -61,7 +60,6 @@ class Progress:
         """`asked`: the turns that were asked for; of a failed episode one more than those that came, at most."""
         self.turns += len(trace.conversation_history)
         self.tool_calls += len(trace.tool_calls)
-        self.tool_errors += sum(not call.success for call in trace.tool_calls)
         self.prompt_tokens += trace.metadata["prompt_tokens"]
         self.completion_tokens += trace.metadata["completion_tokens"]
         self.retries += max(0, trace.metadata["attempts"] - asked)
