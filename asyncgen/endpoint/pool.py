@@ -56,6 +56,11 @@ class EndpointState:
     last_fault: str = ""
     """What went wrong last, in words."""
 
+    @property
+    def down(self) -> bool:
+        """It takes no requests, but for a trial."""
+        return self.state in {"down", "probing"}
+
 
 class _Circuit(Enum):
     CLOSED = "closed"

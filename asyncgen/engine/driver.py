@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime
 from typing import Protocol
 
 from asyncgen.core.clock import Clock
@@ -44,8 +45,9 @@ STALL = 15.0
 """Seconds in which requests fail and none passes before the user is told why."""
 REFUSED_LIMIT = 20
 """So many episodes refused with HTTP 400 before the first trace: the run stops."""
-INTERNAL_LIMIT = 20
-"""So many internal failures in a row are a bug in the task, not in its rows: the run stops."""
+CRASH_LIMIT = 20
+"""So many crashes of a task's, a reward's or a tool's code in a row are a bug in it, not in its rows: the run stops."""
+_CRASHES = {FailReason.INTERNAL, FailReason.TOOL_CRASH}
 
 
 class TraceStore(Protocol):
@@ -97,7 +99,7 @@ class Driver:
         self._group: asyncio.TaskGroup | None = None
         self._cancel_at: float | None = None
         self._cancelled = False
-        self._internal_in_a_row = 0
+        self._crashes_in_a_row = 0
         self._passed = 0
         self._passed_at = clock.monotonic()
 
@@ -188,11 +190,12 @@ class Driver:
             self._look_at_stall(now)
             return
         seconds = now - pool.down_since
+        since = datetime.fromtimestamp(self._clock.wall() - seconds).astimezone()
         states = pool.snapshot(now)
         last = "; ".join(
             one.last_fault if one.name in one.last_fault else f"{one.name}: {one.last_fault}" for one in states
         )
-        self._progress.notice = f"all servers are down for {seconds:.0f} s, probing ({last})"
+        self._progress.notice = f"all servers are down since {since:%H:%M:%S}, probing ({last})"
         if self._max_outage is not None and seconds >= self._max_outage:
             raise TemporaryError(f"all servers have been down for {seconds:.0f} s ({last}); run the same command again")
 
@@ -257,16 +260,19 @@ class Driver:
     async def _save(self, outcome: Trace | Failure) -> None:
         if isinstance(outcome, Trace):
             await self._store.append(outcome)
-            self._internal_in_a_row = 0
+            self._crashes_in_a_row = 0
             self._progress.add_trace(outcome)
             return
         await self._store.fail(outcome)
         self._progress.add_failure(outcome)
-        self._internal_in_a_row = self._internal_in_a_row + 1 if outcome.reason == FailReason.INTERNAL else 0
+        self._crashes_in_a_row = self._crashes_in_a_row + 1 if outcome.reason in _CRASHES else 0
         if outcome.reason == FailReason.BAD_REQUEST and not self._progress.done:
             self._stop_if_job_wide(outcome)
-        if self._internal_in_a_row >= INTERNAL_LIMIT:
-            raise AsyncgenError(f"{INTERNAL_LIMIT} episodes in a row failed with an internal error: {outcome.error}")
+        if self._crashes_in_a_row >= CRASH_LIMIT:
+            raise AsyncgenError(
+                f"{CRASH_LIMIT} episodes in a row failed with {outcome.reason}: {outcome.error}; "
+                "mend the task, then run it again with --retry-failed"
+            )
 
     def _stop_if_job_wide(self, failure: Failure) -> None:
         """Not one trace, and every request refused: that is the job, not its rows."""

@@ -48,6 +48,7 @@ class View:
     scheduler: Scheduler
     driver: Driver
     store: Store
+    watcher: Watcher
     clock: Clock
     started: float
     """By the monotonic clock."""
@@ -165,11 +166,13 @@ async def execute(
 
 
 async def _close(prepared: Prepared, progress: Progress, error: BaseException | None, received: int) -> None:
-    failed = progress.failed_before + progress.failed.total()
-    prepared.store.events.write(
-        "stop", signal=received, error=str(error or ""), saved=prepared.store.saved, failed=failed
-    )
-    await prepared.store.close()
+    store = prepared.store
+    try:
+        await store.settle()  # what is queued counts too
+    finally:
+        failed = progress.failed_before + store.saved_failures
+        store.events.write("stop", signal=received, error=str(error or ""), saved=store.saved, failed=failed)
+        await store.close()
 
 
 async def _drive(
@@ -183,6 +186,7 @@ async def _drive(
         scheduler=scheduler,
         driver=driver,
         store=prepared.store,
+        watcher=watcher,
         clock=clock,
         started=clock.monotonic(),
     )
@@ -190,7 +194,7 @@ async def _drive(
     with signals.installed():
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(prepared.store.run())
-            beside = [group.create_task(watcher.watch(view)), group.create_task(_note_pauses(view)), writing]
+            beside = [group.create_task(watcher.watch(view)), group.create_task(_note_states(view)), writing]
             try:
                 await driver.run()
             finally:
@@ -199,15 +203,34 @@ async def _drive(
     return signals.received
 
 
-async def _note_pauses(view: View) -> None:
-    """What keeps the run from going on, and that it is over, as events."""
+async def _note_states(view: View) -> None:
+    """What keeps the run from going on, which of several servers is down, and that it is over, as events."""
     paused = False
+    down: dict[str, str] = {}
     while True:
         await view.clock.sleep(PAUSE_LOOK)
         notice = view.progress.notice
         if bool(notice) != paused:
             paused = bool(notice)
             view.store.events.write("pause" if paused else "resume", text=notice)
+        down = _note_servers(view, down)
+
+
+def _note_servers(view: View, before: dict[str, str]) -> dict[str, str]:
+    """Say of each server that it went down or came back; returns those that are down, with their last fault. A run that
+    has only one is paused by that, which is told already."""
+    states = view.scheduler.pool.snapshot(view.clock.monotonic())
+    if len(states) == 1:
+        return {}
+    down = {one.name: one.last_fault for one in states if one.down}
+    up = f"{len(states) - len(down)} of {len(states)} servers are up"
+    for name in down.keys() - before.keys():
+        view.store.events.write("server_down", server=name, text=down[name])
+        view.watcher.say(f"{name} is down, {up}: {down[name]}")
+    for name in before.keys() - down.keys():
+        view.store.events.write("server_up", server=name)
+        view.watcher.say(f"{name} is back, {up}")
+    return down
 
 
 def _assemble(
@@ -262,7 +285,7 @@ def _summary(
 ) -> Summary:
     store = prepared.store
     done = progress.done_before + store.saved  # the trace of a cancelled episode may be saved all the same
-    failed = progress.failed_before + progress.failed.total()
+    failed = progress.failed_before + store.saved_failures
     left = progress.total - done - failed
     return Summary(
         directory=str(prepared.directory),
@@ -273,7 +296,7 @@ def _summary(
         left=left,
         failed_reasons=dict(store.failed_reasons),
         new_traces=store.saved,
-        new_failures=progress.failed.total(),
+        new_failures=store.saved_failures,
         turns=progress.turns,
         tool_calls=progress.tool_calls,
         prompt_tokens=progress.prompt_tokens,

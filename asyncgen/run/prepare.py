@@ -21,7 +21,7 @@ from asyncgen.engine.kit import Kit, make_kit
 from asyncgen.engine.requests import Server
 from asyncgen.run.plan import Plan
 from asyncgen.run.servers import resolve_models, targets_of
-from asyncgen.run.shape import SEPARATOR, keep_temperatures, shape_of
+from asyncgen.run.shape import SEPARATOR, given_temperatures, keep_temperatures, shape_of
 from asyncgen.run.tasks import check_columns
 from asyncgen.store.card import write_card
 from asyncgen.store.files import DISK
@@ -146,8 +146,9 @@ async def _prepare(
     known_model = str(latest.get("model", ""))
     asked = targets_of(job.endpoints, environ)
     models = [one.spec.model or known_model for one in asked]
-    given = past.get("config", {}).get("sampling", {}).get("temperatures")
-    shape = keep_temperatures(shape_of(job, task, kit.schemas, models, source.fingerprint), known, given)
+    shape = keep_temperatures(
+        shape_of(job, task, kit.schemas, models, source.fingerprint), known, given=given_temperatures(past)
+    )
     _refuse_changes(known, shape if all(models) else {**shape, "model": known_model}, options, store.directory)
     plan = Plan(indexes=selected.indexes, rollouts=job.episode.rollouts, store=store, retry=options.retry)
     counts = plan.counts()
@@ -162,6 +163,12 @@ async def _prepare(
     _write_run(job, task, store, source, plan.total, (config_id, shape), past, clock)
     if known and (changes := config_diff(known, shape)):
         store.events.write("config_change", config_id=config_id, changes=changes)
+    notes = _notes(store, selected)
+    if known and known["dataset"] != shape["dataset"]:
+        notes.append(
+            f"the dataset is another one: the {counts[0] + counts[1]} rows that count as done or failed were rows of "
+            "the one before; give another --output-dir to do them again"
+        )
     specs = [replace(one.spec, model=model) for one, model in zip(asked, models, strict=True)]
     return Prepared(
         job=replace(job, endpoints=tuple(specs)),
@@ -174,7 +181,7 @@ async def _prepare(
         counts=counts,
         servers=[Server(target=one.target, model=model) for one, model in zip(asked, models, strict=True)],
         config_id=config_id,
-        notes=_notes(store, selected),
+        notes=notes,
     )
 
 
@@ -193,7 +200,15 @@ def _select(job: Job, task: Task) -> tuple[Source, Selected]:
         num_samples=dataset.num_samples,
         partition=parse_partition(job.schedule.partition),
     )
-    return source, source.select(selection)
+    selected = source.select(selection)
+    if not source.rows:
+        raise InputError(f"the dataset {source.path} has no rows; give one that has")
+    if selected.filtered == source.rows:
+        raise InputError(
+            f"dataset.where {dataset.where!r} is true for none of the {source.rows} rows of {source.path}; "
+            "give another condition"
+        )
+    return source, selected
 
 
 def _has_traces(store: Store) -> bool:
@@ -203,6 +218,11 @@ def _has_traces(store: Store) -> bool:
 def _refuse_changes(known: Mapping[str, Any], shape: Mapping[str, Any], options: Options, directory: Path) -> None:
     changes = config_diff(known, shape) if known else []
     if changes and not options.accept_config_change:
+        if known["task"] != shape["task"]:
+            raise ConfigChanged(
+                f"the traces in {directory} are of the task {known['task']}, and this job's task is {shape['task']}: "
+                "give another --output-dir"
+            )
         lines = "\n  ".join(changes)
         raise ConfigChanged(
             f"the configuration has changed since the traces in {directory} were made:\n  {lines}\n"

@@ -90,10 +90,12 @@ def status_of(path: Path) -> dict[str, Json]:
         "config_id": parts[0]["config_id"],
         **{key: sum(part[key] for part in parts) for key in ("total", "done", "failed")},
         "left": left,
+        "stored": sum(part["stored"] for part in parts),
         "paused": next((part["paused"] for part in parts if part["paused"]), ""),
+        "servers_down": sorted({server for part in parts for server in part["servers_down"]}),
         "failed_reasons": dict(reasons.most_common()),
         "rate_per_minute": rate,
-        "seconds_left": left / rate * 60 if left and rate > 0 and running else None,
+        "seconds_left": left / rate * 60 if left and rate > 0 and _goes_on(parts) else None,
         **_partitions(path, [part["directory"] for part in parts]),
     }
 
@@ -130,7 +132,9 @@ def _status(directory: Path) -> dict[str, Any]:
     return {
         "name": run["name"],
         "directory": str(directory),
+        "stored": len(stored),
         "paused": _pause(directory) if holder else "",
+        "servers_down": _servers_down(directory) if holder else [],
         "state": "running" if holder else "complete" if not left else "interrupted",
         "holder": holder,
         "config_id": run["config_id"],
@@ -161,6 +165,24 @@ def _pause(directory: Path) -> str:
     return str(events[-1].get("text", "")) if events and events[-1]["event"] == "pause" else ""
 
 
+def _goes_on(parts: Sequence[Mapping[str, Any]]) -> bool:
+    return any(part["holder"] and not part["paused"] for part in parts)
+
+
+def _servers_down(directory: Path) -> list[str]:
+    """Which of several servers the latest start is without."""
+    down: set[str] = set()
+    for event in read_events(directory):
+        match event.get("event"):
+            case "start":
+                down.clear()
+            case "server_down":
+                down.add(str(event.get("server", "")))
+            case "server_up":
+                down.discard(str(event.get("server", "")))
+    return sorted(down)
+
+
 def _live_holder(directory: Path) -> dict[str, Json] | None:
     """Who holds the lock, if that process is alive. On another host nobody can tell: it is taken for alive."""
     holder = read_holder(directory)
@@ -176,7 +198,16 @@ def _is_alive(pid: int) -> bool:
         return False
     except PermissionError:  # somebody else's
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Ended, but not yet fetched by its parent. Only Linux tells; elsewhere it counts as alive."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[:1] == ["Z"]
 
 
 def _rate(start: Mapping[str, Any], stop: Mapping[str, Any], finished: int, *, live: bool) -> float:

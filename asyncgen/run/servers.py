@@ -54,7 +54,13 @@ async def resolve_models(asked: Sequence[Asked], transport: Transport, *, known:
     `new`: the run has never started, so a server that is not there is the user's mistake; a resume waits for it.
     Raises InputError, AccountError.
     """
-    return [await _resolve(one, transport, known=known, new=new) for one in asked]
+    models = [await _resolve(one, transport, known=known, new=new) for one in asked]
+    if len(set(models)) > 1 and not all(one.spec.model for one in asked):
+        served = ", ".join(f"{one.target.name} serves {model!r}" for one, model in zip(asked, models, strict=True))
+        raise InputError(
+            f"the servers have different models: {served}; name one with --model, or each server's under endpoints"
+        )
+    return models
 
 
 async def _resolve(one: Asked, transport: Transport, *, known: str, new: bool) -> str:
@@ -69,6 +75,12 @@ async def _resolve(one: Asked, transport: Transport, *, known: str, new: bool) -
             )
             raise InputError(f"{one.target.name} has no list of models ({outcome.text}); {slash}give --model NAME")
         return wanted or known
+    if outcome.kind is FaultKind.AUTH and one.target.api_key is None:
+        variable = one.spec.api_key_env
+        raise AccountError(
+            f"{one.target.name} wants a key, and the variable {variable} is not set ({outcome.text}): "
+            f"export {variable}=…"
+        )
     if outcome.kind is FaultKind.AUTH:
         raise AccountError(f"{one.target.name} refuses the key in {one.spec.api_key_env}: {outcome.text}")
     if outcome.kind is FaultKind.QUOTA:

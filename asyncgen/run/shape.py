@@ -45,18 +45,24 @@ def shape_of(
     }
 
 
-def keep_temperatures(
-    shape: dict[str, Json], known: Mapping[str, Any], given: Sequence[float] | None
-) -> dict[str, Json]:
+def given_temperatures(past: Mapping[str, Any]) -> list[float]:
+    """The temperature of each rollout by a run file; `[]` where it is the server's own."""
+    config = past.get("config", {})
+    sampling = config.get("sampling", {})
+    if given := sampling.get("temperatures"):
+        return list(given)
+    one = sampling.get("temperature")
+    return [] if one is None else [one] * config.get("episode", {}).get("rollouts", 1)
+
+
+def keep_temperatures(shape: dict[str, Json], known: Mapping[str, Any], *, given: Sequence[float]) -> dict[str, Json]:
     """`shape` with the temperatures of `known` where its own only go on from those that were `given` last: more
     rollouts change no trace that there is, nor its `config_id`.
     """
-    old = known.get("sampling", {}).get("temperatures")
     new = shape["sampling"]["temperatures"]
-    last = given or old
-    if not old or not new or list(new[: len(last)]) != list(last):
+    if not known or not given or not new or list(new[: len(given)]) != list(given):
         return shape
-    return {**shape, "sampling": {**shape["sampling"], "temperatures": old}}
+    return {**shape, "sampling": {**shape["sampling"], "temperatures": known["sampling"]["temperatures"]}}
 
 
 def sampling_of(job: Job, rollout: int) -> dict[str, Any]:

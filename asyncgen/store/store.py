@@ -52,6 +52,8 @@ class Store:
         """What the writers before left open."""
         self.saved = 0
         """Traces of this writer whose write(2) returned."""
+        self.saved_failures = 0
+        """The same for failed episodes."""
         self._ledger = Ledger(directory)
         self.events = EventLog(directory, self.writer, files=files, clock=clock)
         self._lock = lock
@@ -168,6 +170,8 @@ class Store:
         if kind == "traces":
             self._writing.discard(line_key(line))
             self.saved += 1
+        else:
+            self.saved_failures += 1
 
     def _on_blocked(self, blocked: Blocked | None) -> None:
         """In the writer thread."""
@@ -178,6 +182,10 @@ class Store:
         """The writer's loop, until `close`. Raises TemporaryError when the disk fails."""
         self._loop = asyncio.get_running_loop()
         await self._queue.run()
+
+    async def settle(self) -> None:
+        """Write what is queued, seal, take nothing more. Raises TemporaryError when the disk fails now."""
+        await self._queue.close()
 
     async def close(self) -> None:
         """Write what is queued, make it durable, seal, let others in. Raises TemporaryError when the disk fails now."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from asyncgen.core.errors import AccountError, AsyncgenError, InputError
 from asyncgen.core.types import Json
 from asyncgen.view.live import duration
 from asyncgen.view.terminal import one_line
+
+_TO_BE_MENDED = {AsyncgenError.exit_code, InputError.exit_code, AccountError.exit_code}
 
 
 def render_summary(summary: Mapping[str, Json]) -> str:
@@ -27,9 +30,19 @@ def render_summary(summary: Mapping[str, Json]) -> str:
     ]
     if summary["last_failure"]:
         lines.append(f"last failure: {one_line(summary['last_failure'])[:300]}")
-    if summary["left"]:
-        lines.append("run the same command again to go on")
+    lines += _advice(summary)
     return "\n".join(lines)
+
+
+def _advice(summary: Mapping[str, Json]) -> list[str]:
+    """What to do next."""
+    advice = []
+    if summary["left"]:
+        first = "mend that, then " if summary["exit_code"] in _TO_BE_MENDED else ""
+        advice.append(f"{first}run the same command again to go on")
+    if summary["failed"]:
+        advice.append(f"--retry-failed tries the {summary['failed']:,} failed again")
+    return advice
 
 
 def render_status(status: Mapping[str, Json]) -> str:
@@ -41,8 +54,10 @@ def render_status(status: Mapping[str, Json]) -> str:
     lines = [
         f"{status['name']}: {state}",
         *([f"paused: {one_line(status['paused'])}"] if status["paused"] else []),
+        *(f"server down: {one_line(server)}" for server in status["servers_down"]),
         f"{status['done']:,} of {total:,} done, {status['failed']:,} failed, {status['left']:,} left"
         + (f" ({reasons})" if reasons else ""),
+        *([f"{status['stored']:,} traces are stored in all"] if status["stored"] > status["done"] else []),
         *_of_partitions(status),
         f"rate {status['rate_per_minute']:.1f}/min, left {duration(status['seconds_left'])}",
     ]

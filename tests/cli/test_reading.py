@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,7 +25,7 @@ from support.cli_jobs import (
     traces,
     wait_until,
 )
-from support.server import ThreadedServer, disconnect, error, hang
+from support.server import Reply, ThreadedServer, disconnect, error, hang
 
 Run = Callable[..., Outcome]
 HEAVY = {"datasets", "pyarrow", "aiohttp", "PIL", "duckdb", "numpy", "openai", "pandas"}
@@ -97,13 +99,22 @@ def test_every_reading_command_works_while_the_run_goes_on(run: Run, photos: Pat
     assert (killed["state"], killed["holder"], killed["done"], killed["left"]) == ("interrupted", None, 5, 3)
 
 
+def test_a_condition_that_no_row_meets_is_refused(run: Run, photos: Path, tmp_path: Path):
+    with ThreadedServer(answering) as server:
+        words = ("run", "geo", "--dataset-path", photos, "--base-url", server.base_url, "--output-dir", "none")
+        nothing = run(*words, "--where", "lat > 1000")
+        assert not server.requests
+    assert nothing.code == 2
+    assert "dataset.where 'lat > 1000' is true for none of the 8 rows" in nothing.complaints[0]
+    assert not (tmp_path / "none").exists()
+
+
 def test_an_empty_run_can_be_looked_at(run: Run, photos: Path, tmp_path: Path):
     with ThreadedServer(answering) as server:
         words = ("run", "geo", "--dataset-path", photos, "--base-url", server.base_url, "--output-dir", "run")
-        nothing = run(*words, "--where", "lat > 1000")
+        nothing = run(*words, "--partition", "8/9")
         assert not server.requests
     assert nothing.code == 0, nothing.err
-    assert "is true for none of the 8 rows" in nothing.err
     assert json.loads(run("status", "run", "--json").out)["state"] == "complete"
     stats = run("stats", "run", "--json")
     assert (stats.code, json.loads(stats.out)["traces"]) == (0, 0)
@@ -279,6 +290,7 @@ def test_status_says_that_a_run_is_paused_and_why(run: Run, photos: Path, tmp_pa
             ended(process)
         assert server.base_url in found["paused"]
     assert f"paused: {found['paused']}" in shown.out
+    assert found["seconds_left"] is None
     assert json.loads(run("status", out, "--json").out)["paused"] == ""
 
 
@@ -411,3 +423,56 @@ def test_the_help_of_a_job_shows_its_own_defaults_and_the_image_mark(run: Run):
     number = text[text.index("--num-samples") :]
     assert "[default: 10]" in number[: number.index("--dataset.", 1)]
     assert "<image>" in text
+
+
+def test_one_of_several_servers_that_goes_down_is_told(run: Run, photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    well = True
+
+    def script(body: dict[str, Any], number: int) -> Reply:
+        return answering(body, number).after(0.2) if well else disconnect()
+
+    with ThreadedServer(lambda body, number: answering(body, number).after(0.5)) as one, ThreadedServer(script) as two:
+        words = ("--dataset-path", photos, "--rollouts", 60, "--concurrency", 8)
+        process = start(
+            "run", "geo", *words, "--output-dir", out, "--base-url", one.base_url, "--base-url", two.base_url
+        )
+        try:
+            wait_until(lambda: len(two.requests) > 4)
+            well = False
+            wait_until(lambda: b'"server_down"' in (out / "events.jsonl").read_bytes())
+            shown = run("status", out)
+            assert json.loads(run("status", out, "--json").out)["servers_down"] == [two.base_url]
+            well = True
+            wait_until(lambda: b'"server_up"' in (out / "events.jsonl").read_bytes())
+            assert json.loads(run("status", out, "--json").out)["servers_down"] == []
+        finally:
+            process.kill()
+            told = ended(process)
+    assert f"server down: {two.base_url}" in shown.out
+    assert f"{two.base_url} is down, 1 of 2 servers are up: " in told.err
+    assert f"{two.base_url} is back, 2 of 2 servers are up" in told.err
+
+
+def test_status_of_a_smaller_selection_says_how_much_is_stored(run: Run, photos: Path):
+    with ThreadedServer(answering) as server:
+        words = ("run", "geo", "--dataset-path", photos, "--base-url", server.base_url, "--output-dir", "smaller")
+        assert run(*words).code == 0
+        assert run(*words, "--num-samples", 3).code == 0
+    shown = run("status", "smaller").out
+    assert "3 of 3 done" in shown
+    assert "8 traces are stored in all" in shown
+
+
+def test_a_process_that_ended_and_was_not_fetched_holds_nothing(run: Run, photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    with ThreadedServer(lambda body, number: hang()) as server:
+        process = start("run", "geo", "--dataset-path", photos, "--output-dir", out, "--base-url", server.base_url)
+        wait_until(lambda: bool(server.requests))
+        try:
+            assert json.loads(run("status", out, "--json").out)["state"] == "running"
+            os.kill(process.pid, signal.SIGKILL)
+            wait_until(lambda: json.loads(run("status", out, "--json").out)["state"] == "interrupted", 10)
+        finally:
+            process.kill()
+            ended(process)

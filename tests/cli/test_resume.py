@@ -301,6 +301,40 @@ def test_a_list_of_temperatures_that_got_longer_is_no_change(photos: Path, tmp_p
     assert "sampling.temperatures[1]: 0.2 -> 0.3" in other.err
 
 
+def test_temperatures_for_more_rollouts_go_on_from_a_run_that_had_one_temperature(photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    with ThreadedServer(answering) as server:
+        words = ("--num-samples", 2, "--rollouts")
+        assert asyncgen(*geo(photos, out, server, *words, 1, "--temperature", 0.7)).code == 0
+        more = asyncgen(*geo(photos, out, server, *words, 2, "--sampling.temperatures", "[.7, .9]"))
+        assert more.code == 0, more.err
+        assert sorted(request.body["temperature"] for request in server.requests) == [0.7, 0.7, 0.9, 0.9]
+    assert len({trace["config_id"] for trace in traces(out)}) == 1
+
+
+def test_a_directory_of_another_task_is_refused_on_one_line(photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    with ThreadedServer(answering) as server:
+        assert asyncgen(*geo(photos, out, server, "--num-samples", 1)).code == 0
+        other = asyncgen(*geo(photos, out, server, job="geo-tools"))
+        assert len(server.requests) == 1
+    assert other.code == 2
+    assert len(other.err.splitlines()) == 1
+    assert "are of the task geo, and this job's task is geo-tools: give another --output-dir" in other.err
+
+
+def test_another_dataset_that_is_accepted_says_which_rows_count_as_done(photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    others = save_photos(tmp_path / "others", rows=3)
+    with ThreadedServer(answering) as server:
+        assert asyncgen(*geo(photos, out, server, "--num-samples", 1, "--dataset.order", "dataset")).code == 0
+        words = geo(others, out, server, "--dataset.order", "dataset", "--accept-config-change")
+        other = asyncgen(*words)
+        assert len(server.requests) == 3
+    assert other.code == 0, other.err
+    assert "the dataset is another one: the 1 rows that count as done or failed" in other.err
+
+
 def test_another_scale_of_the_score_is_no_change(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(answering) as server:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
-from support.engine_fakes import FakeTransport, PlainTask, Rig, ToolTask, call, questions, said
+from support.engine_fakes import FakeTool, FakeTransport, PlainTask, Rig, ToolTask, call, questions, said
 
 from asyncgen.core.errors import AsyncgenError, TemporaryError
 from asyncgen.core.trace import Failure, Trace
-from asyncgen.core.types import Completion, Sample
+from asyncgen.core.types import Completion, Context, Json, Sample, Tool, ToolResult
 from asyncgen.endpoint.faults import Fault, FaultKind
-from asyncgen.engine.driver import INTERNAL_LIMIT
+from asyncgen.engine.driver import CRASH_LIMIT
 
 DONE = said("ANSWER: 1")
 
@@ -52,12 +53,24 @@ async def test_nothing_to_do_is_a_run_that_ends() -> None:
 
 async def test_twenty_internal_failures_in_a_row_end_the_run() -> None:
     async with Rig(Odd(), FakeTransport(default=said("bug")), samples=100, concurrency=1) as rig:
-        with pytest.raises(
-            AsyncgenError, match="20 episodes in a row failed with an internal error: ValueError: bug"
-        ) as caught:
+        with pytest.raises(AsyncgenError, match="20 episodes in a row failed with internal: ValueError: bug") as caught:
             await rig.driver.run()
     assert caught.value.exit_code == 1
-    assert len(rig.store.failures) == INTERNAL_LIMIT
+    assert len(rig.store.failures) == CRASH_LIMIT
+
+
+async def test_a_tool_that_crashes_every_time_ends_the_run() -> None:
+    async def crash(context: Context, arguments: Mapping[str, Json]) -> ToolResult:
+        raise ZeroDivisionError("by zero")
+
+    @dataclass(frozen=True)
+    class Broken(ToolTask):
+        tools: ClassVar[Sequence[Tool]] = (FakeTool("look", crash),)
+
+    async with Rig(Broken(), FakeTransport(default=said("", call())), samples=100, concurrency=1) as rig:
+        with pytest.raises(AsyncgenError, match=r"20 episodes in a row failed with tool_crash: look: .*--retry-failed"):
+            await rig.driver.run()
+    assert len(rig.store.failures) == CRASH_LIMIT
 
 
 async def test_a_trace_among_internal_failures_starts_their_count_anew() -> None:

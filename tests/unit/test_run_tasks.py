@@ -13,7 +13,7 @@ from asyncgen.core.errors import FailReason, InputError
 from asyncgen.core.task import Task
 from asyncgen.core.types import Message
 from asyncgen.run.prepare import parse_reasons
-from asyncgen.run.shape import keep_temperatures, sampling_of, shape_of
+from asyncgen.run.shape import given_temperatures, keep_temperatures, sampling_of, shape_of
 from asyncgen.run.tasks import check_columns, load_task_class, make_task
 from asyncgen.store.run_file import digest
 from asyncgen.tasks.geo import Geo, GeoTools
@@ -144,11 +144,11 @@ def test_temperatures_that_go_on_from_the_known_ones_leave_the_shape_as_it_is():
         return shape_of(Job(task="geo", sampling=Sampling(temperatures=temperatures or None)), Geo(), [], ["m"], "f")
 
     known = shape(0.1, 0.2)
-    assert keep_temperatures(shape(0.1, 0.2, 0.3), known, []) == known
-    assert keep_temperatures(shape(0.1, 0.2, 0.3, 0.4), known, [0.1, 0.2, 0.3]) == known
+    assert keep_temperatures(shape(0.1, 0.2, 0.3), known, given=[0.1, 0.2]) == known
+    assert keep_temperatures(shape(0.1, 0.2, 0.3, 0.4), known, given=[0.1, 0.2, 0.3]) == known
     for other in (shape(0.1), shape(0.2, 0.1, 0.3), shape()):
-        assert keep_temperatures(other, known, []) == other
-    assert keep_temperatures(known, shape(), []) == keep_temperatures(known, {}, []) == known
+        assert keep_temperatures(other, known, given=[0.1, 0.2]) == other
+    assert keep_temperatures(known, shape(), given=[]) == keep_temperatures(known, {}, given=[]) == known
 
 
 def test_what_was_given_last_counts_for_the_rollouts_that_it_added():
@@ -156,4 +156,13 @@ def test_what_was_given_last_counts_for_the_rollouts_that_it_added():
         return {"sampling": {"temperatures": list(values)}}
 
     for other in (shape(0.1, 0.2, 0.9), shape(0.1, 0.2)):
-        assert keep_temperatures(other, shape(0.1, 0.2), [0.1, 0.2, 0.3]) == other
+        assert keep_temperatures(other, shape(0.1, 0.2), given=[0.1, 0.2, 0.3]) == other
+
+
+def test_the_temperatures_of_a_run_file_are_those_of_its_rollouts():
+    def run_file(rollouts: int, **sampling: Any) -> dict[str, Any]:
+        return {"config": {"sampling": sampling, "episode": {"rollouts": rollouts}}}
+
+    assert given_temperatures(run_file(2, temperature=0.7, temperatures=[0.1, 0.2])) == [0.1, 0.2]
+    assert given_temperatures(run_file(2, temperature=0.7, temperatures=None)) == [0.7, 0.7]
+    assert given_temperatures({}) == []

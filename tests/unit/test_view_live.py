@@ -30,20 +30,25 @@ def test_the_summary_says_to_go_on_only_when_something_is_left():
     summary = {
         "done": 3, "total": 5, "failed": 1, "left": 1, "failed_reasons": {"timeout": 1}, "new_traces": 3,
         "new_failures": 1, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40, "retries": 2,
-        "seconds": 3.0, "directory": "runs/geo", "last_failure": "geo/1/0: timeout: slow\x1b[2J",
+        "seconds": 3.0, "directory": "runs/geo", "last_failure": "geo/1/0: timeout: slow\x1b[2J", "exit_code": 0,
     }  # fmt: skip
     text = render_summary(summary)
     assert text.startswith("3 of 5 done, 1 failed, 1 left (timeout 1)\n")
     assert "run the same command again" in text
     assert "last failure: geo/1/0: timeout: slow" in text
     assert "\x1b" not in text
+    assert "--retry-failed tries the 1 failed again" in text
     assert "run the same command again" not in render_summary({**summary, "left": 0})
+    assert "--retry-failed" not in render_summary({**summary, "failed": 0})
+    for code, mend in ((1, True), (2, True), (77, True), (75, False), (130, False)):
+        shown = render_summary({**summary, "exit_code": code})
+        assert ("mend that, then run the same command again" in shown) == mend
 
 
 STATUS = {
     "name": "geo", "state": "running", "holder": {"pid": 7, "host": "box"}, "total": 2, "done": 1, "failed": 0,
     "left": 1, "paused": "", "failed_reasons": {}, "rate_per_minute": 60.0, "seconds_left": 1.0, "partitions": 0,
-    "partitions_started": 0,
+    "partitions_started": 0, "stored": 1, "servers_down": [],
 }  # fmt: skip
 
 
