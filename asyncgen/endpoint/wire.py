@@ -94,9 +94,12 @@ def request_chunks(
     return chunks
 
 
-def tools_prompt(schemas: Sequence[Mapping[str, Json]]) -> str:
-    """The system prompt's part that describes `schemas` (as `tools` has them) to a model that writes calls as text."""
-    function = schemas[0]["function"]
+def tools_prompt(schemas: Sequence[Mapping[str, Json]], exemplar: Mapping[str, Json] | None = None) -> str:
+    """The system prompt's part that describes `schemas` (as `tools` has them) to a model that writes calls as text.
+
+    `exemplar`: the first of them with `examples` in it, for a call that makes sense.
+    """
+    function = (exemplar or schemas[0])["function"]
     example = {"name": function["name"], "arguments": _example(function.get("parameters", {}))}
     lines = "\n".join(_spaced(schema) for schema in schemas)
     return _TOOLS_PROMPT.format(schemas=lines, example=_spaced(example))

@@ -37,13 +37,25 @@ class Kit:
 
 def make_kit(task: Task) -> Kit:
     """Ask each tool for its schema."""
-    schemas = tuple(tool.schema(coordinates=task.coordinates, frame=task.frame) for tool in task.tools)
+    written = [tool.schema(coordinates=task.coordinates, frame=task.frame) for tool in task.tools]
+    schemas = tuple(_without_examples(schema) for schema in written)
     return Kit(
         tools={tool.name: tool for tool in task.tools},
         schemas=schemas,
         schemas_json=orjson.dumps(schemas),
-        prompt=tools_prompt(schemas) if schemas else "",
+        prompt=tools_prompt(schemas, written[0]) if schemas else "",
     )
+
+
+def _without_examples(schema: Mapping[str, Json]) -> Mapping[str, Json]:
+    """As it is sent: some servers refuse keywords that no grammar needs."""
+    function = schema["function"]
+    parameters = function["parameters"]
+    bare = {
+        name: {key: value for key, value in one.items() if key != "examples"}
+        for name, one in parameters.get("properties", {}).items()
+    }
+    return {**schema, "function": {**function, "parameters": {**parameters, "properties": bare}}}
 
 
 def opening(task: Task, sample: Sample, kit: Kit, mode: ToolMode) -> list[Message]:

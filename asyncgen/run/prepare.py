@@ -143,6 +143,11 @@ async def _prepare(
     past = read_run(store.directory) if (store.directory / RUN_FILE).exists() else {}
     latest = past.get("configs", {}).get(past.get("config_id"), {})
     known = latest if _has_traces(store) else {}
+    if known and past["name"] != job.name and not options.accept_config_change:
+        raise ConfigChanged(
+            f"the traces in {store.directory} are named {past['name']}/…, and this job's name is {job.name}: "
+            "give another --output-dir, or --accept-config-change"
+        )
     known_model = str(latest.get("model", ""))
     asked = targets_of(job.endpoints, environ)
     models = [one.spec.model or known_model for one in asked]

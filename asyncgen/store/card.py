@@ -121,6 +121,7 @@ Training traces written by asyncgen: one JSON object a line, one line a finished
 `messages` and `response` of each entry of `conversation_history`, in order; `<image:N>` marks entry N of `images`.
 Every `traces/*.jsonl` is complete and never changes; what is still being written ends in `.part`. Episodes that ended
 without a trace are in `failed/`, the run's configuration is in `run.json`. `crc` is a checksum and no training data.
+`datasets` rounds floats to ten decimals as it loads these; the lines themselves, and `asyncgen export`, are exact.
 
 ```python
 import datasets                                       # the features above make any run load

@@ -112,7 +112,7 @@ def read_holder(directory: Path) -> Holder | None:
 def _in_use(directory: Path) -> str:
     holder = read_holder(directory)
     who = (
-        f"pid {holder.pid} on {holder.host} since {holder.start}: {shlex.join(holder.argv)}"
+        f"pid {holder.pid} on {holder.host} since {holder.start}: {' '.join(shlex.join(holder.argv).split())}"
         if holder
         else "another process"
     )

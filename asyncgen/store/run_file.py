@@ -28,6 +28,7 @@ _SECRET = re.compile(rf"(?:.*[_.-])?(?:{_WORD.pattern})", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
 _PARAMETER = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]*)")
 _SHOWN = 60
+_NOTHING = {"{}", "[]", "null"}
 """Characters of a text around its first difference."""
 
 
@@ -70,8 +71,13 @@ def config_diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
     return [
         f"{name}: {' -> '.join(_shortened(before.get(name, '(none)'), after.get(name, '(none)')))}"
         for name in dict.fromkeys((*before, *after))
-        if before.get(name) != after.get(name)
+        if before.get(name) != after.get(name) and not (_grew(name, before, after) or _grew(name, after, before))
     ]
+
+
+def _grew(name: str, bare: Mapping[str, str], full: Mapping[str, str]) -> bool:
+    """Empty (or null) on one side, and on the other the leaves below it tell the same."""
+    return bare.get(name) in _NOTHING and any(one.startswith((f"{name}.", f"{name}[")) for one in full)
 
 
 def _leaves(value: Json, name: str) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ Know what the model may ask and what it is told. Do not know how pixels are cut 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from asyncgen.core.errors import ToolError
 from asyncgen.core.types import Context, Picture
@@ -13,10 +13,19 @@ from asyncgen.tools.boxes import zoom_box
 from asyncgen.tools.schema import tool
 from asyncgen.tools.text import cleaned
 
+_BOXES: Final = {
+    "pixels": [[100, 100, 500, 500]],
+    "relative_1000": [[100, 100, 500, 500]],
+    "relative_1": [[0.1, 0.1, 0.5, 0.5]],
+}
+"""Examples for each convention."""
+
 
 @tool
 async def image_zoom_in_tool(
-    context: Context, bbox_2d: Annotated[list[float], {"minItems": 4, "maxItems": 4}], label: str = ""
+    context: Context,
+    bbox_2d: Annotated[list[float], {"minItems": 4, "maxItems": 4, "examples": _BOXES}],
+    label: str = "",
 ) -> list[str | Picture]:
     """Zoom into a part of {frame} to see its details.
 

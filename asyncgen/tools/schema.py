@@ -70,6 +70,8 @@ class FunctionTool:
         properties = {}
         for parameter in self.parameters:
             properties[parameter.name] = dict(parameter.schema)
+            if isinstance(by_convention := parameter.schema.get("examples"), Mapping):
+                properties[parameter.name]["examples"] = by_convention[coordinates]
             if parameter.description:
                 properties[parameter.name]["description"] = filled(parameter.description)
         parameters = {

@@ -323,6 +323,16 @@ def test_a_directory_of_another_task_is_refused_on_one_line(photos: Path, tmp_pa
     assert "are of the task geo, and this job's task is geo-tools: give another --output-dir" in other.err
 
 
+def test_a_directory_of_another_name_is_refused(photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    with ThreadedServer(answering) as server:
+        assert asyncgen(*geo(photos, out, server, "--num-samples", 1)).code == 0
+        other = asyncgen(*geo(photos, out, server, "--name", "mine"))
+        assert len(server.requests) == 1
+    assert other.code == 2
+    assert "are named geo/…, and this job's name is mine: give another --output-dir" in other.complaints[0]
+
+
 def test_another_dataset_that_is_accepted_says_which_rows_count_as_done(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     others = save_photos(tmp_path / "others", rows=3)

@@ -15,7 +15,7 @@ from asyncgen.store.lock import read_holder, take_lock
 
 def test_a_held_lock_names_pid_host_start_and_command(tmp_path):
     lock = take_lock(tmp_path, DISK)
-    lock.sign(["asyncgen", "run", "my job"], StillClock())
+    lock.sign(["asyncgen", "run", "my job", "--task.user", "line\nline"], StillClock())
     with pytest.raises(DirectoryInUse) as caught:
         take_lock(tmp_path, DISK)
     text = str(caught.value)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from support.store_fakes import a_failure, a_trace, open_store, save, writing
 
-from asyncgen.core.errors import InputError
+from asyncgen.core.errors import DataError, InputError
 from asyncgen.store.layout import open_shard, parse_part, part_name, sealed_shards
 from asyncgen.store.line import encode_failure, encode_trace, parse_line
 from asyncgen.store.read import find_trace, iter_lines, iter_traces, run_directories, shards
+from asyncgen.store.scan import shard_keys
 
 
 @pytest.fixture
@@ -140,3 +141,14 @@ def test_partitions_read_as_one_run(tmp_path):
         (part / "run.json").write_text("{}")
         assert len(sealed_shards(part, "traces")) == 1
     assert indexes(iter_traces(tmp_path)) == [0, 1]
+
+
+def test_a_sealed_line_that_was_altered_is_named_and_nothing_is_read_over_it(run):
+    (shard,) = sealed_shards(run, "traces")
+    whole = shard.read_bytes()
+    at = whole.index(b"\n") // 2
+    shard.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    with pytest.raises(DataError, match=r"-\w+\.jsonl:1: the checksum is wrong; take that file away"):
+        list(iter_traces(run))
+    with pytest.raises(DataError, match=":1: the checksum is wrong"):
+        shard_keys(shard)

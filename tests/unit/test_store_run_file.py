@@ -66,6 +66,14 @@ def test_diff_names_each_leaf_with_both_values():
     assert config_diff(old, old) == []
 
 
+def test_what_was_empty_is_told_by_what_came_into_it():
+    old = {"extra_body": {}, "temperatures": None, "stop": []}
+    new = {"extra_body": {"top_k": 3}, "temperatures": [0.7], "stop": []}
+    assert config_diff(old, new) == ["extra_body.top_k: (none) -> 3", "temperatures[0]: (none) -> 0.7"]
+    assert config_diff(new, old) == ["extra_body.top_k: 3 -> (none)", "temperatures[0]: 0.7 -> (none)"]
+    assert config_diff({"seed": None}, {"seed": 1}) == ["seed: null -> 1"]
+
+
 def test_diff_shows_a_long_text_around_its_first_difference():
     old = "x" * 500 + "OLD" + "y" * 500
     new = "x" * 500 + "NEW" + "y" * 500

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from PIL import Image, ImageChops
 from support.context import FakeContext, file_of, photo
 
 from asyncgen import image_rotate_tool, image_zoom_in_tool
 from asyncgen.core.errors import ToolError
+from asyncgen.endpoint.text_calls import scan_calls
+from asyncgen.engine.kit import make_kit
+from asyncgen.tasks.geo import GeoTools
 
 PNG = file_of(photo(1000, 800), "PNG")
 
@@ -97,3 +102,12 @@ async def test_a_failed_call_adds_no_picture() -> None:
     with pytest.raises(ToolError, match="inverted"):
         await image_zoom_in_tool(context, {"bbox_2d": [500, 500, 100, 100]})
     assert len(context.pictures) == 1
+
+
+@pytest.mark.parametrize("coordinates", ["pixels", "relative_1000", "relative_1"])
+async def test_the_example_that_a_model_is_shown_is_a_call_that_works(coordinates: str) -> None:
+    kit = make_kit(GeoTools(coordinates=coordinates))
+    (call,) = scan_calls(kit.prompt.partition("For example:")[2], turn=1)
+    result = await image_zoom_in_tool(FakeContext([PNG], coordinates=coordinates), json.loads(call.arguments))
+    assert result.pictures[0].width >= 400
+    assert b"examples" not in kit.schemas_json
