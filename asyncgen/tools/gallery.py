@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from asyncgen.tools.cache import ByteCache
 from asyncgen.tools.edits import apply, plan, result_size
 from asyncgen.tools.pixels import Still, decode, encode_jpeg, fit, read, resized
 
+QUALITY = 90
+"""Of the JPEGs that are sent."""
 _PIXEL_BYTES = 4
 """Of an RGB pixel in memory: Pillow pads it to a word."""
 
@@ -28,7 +31,7 @@ class Gallery:
     """All pictures of a run. Its methods block and may be called from several threads at once."""
 
     def __init__(
-        self, *, max_pixels: int, max_image_pixels: int, cache_bytes: int = 256 << 20, quality: int = 90
+        self, *, max_pixels: int, max_image_pixels: int, cache_bytes: int = 256 << 20, quality: int = QUALITY
     ) -> None:
         self.max_pixels = max_pixels
         self.max_image_pixels = max_image_pixels
@@ -150,9 +153,10 @@ def restore(
         try:
             if record["source"] == "sample":
                 column = record["column"]
-                base = decode(load(column, columns[column]), max_image_pixels=max_image_pixels)
+                data = load(column, columns[column])
+                still = read(data, max_image_pixels=max_image_pixels)
                 columns[column] += 1
-                picture = _as_seen(base, record)
+                base, picture = still.image, _as_seen(still, data, record)
             else:
                 picture = base = _redone(bases, record, max_image_pixels)
         except (EpisodeError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -162,13 +166,23 @@ def restore(
     return pictures
 
 
-def _as_seen(base: Image.Image, record: Mapping[str, Json]) -> Image.Image:
+def _as_seen(still: Still, data: bytes, record: Mapping[str, Json]) -> Image.Image:
+    """At the size sent. Raises ValueError for a file that is not the one that the trace saw; where it was encoded anew,
+    another release of Pillow may also be why the bytes differ, so that is only warned about."""
+    base = still.image
     size = (record["width"], record["height"])
     if not (1 <= size[0] <= base.width and 1 <= size[1] <= base.height):
         raise ValueError(
             f"the trace has {size[0]}x{size[1]}, the dataset's file {base.width}x{base.height}: it is another"
         )
-    return resized(base, size)
+    seen = resized(base, size)
+    if still.mime and size == base.size:
+        if _digest(data) != record["sha256"]:
+            raise ValueError("the dataset's file is another than the one that was sent: its SHA-256 differs")
+    elif _digest(encode_jpeg(seen, QUALITY)) != record["sha256"]:
+        text = f"picture {record['image']}: the dataset's file, or Pillow's JPEG, is not the one that the trace saw"
+        warnings.warn(text, stacklevel=3)
+    return seen
 
 
 def _redone(bases: Sequence[Image.Image], record: Mapping[str, Json], max_image_pixels: int) -> Image.Image:

@@ -316,7 +316,7 @@ def test_a_directory_of_another_task_is_refused_on_one_line(photos: Path, tmp_pa
     out = tmp_path / "run"
     with ThreadedServer(answering) as server:
         assert asyncgen(*geo(photos, out, server, "--num-samples", 1)).code == 0
-        other = asyncgen(*geo(photos, out, server, job="geo-tools"))
+        other = asyncgen(*geo(photos, out, server, "--name", "geo", job="geo-tools"))
         assert len(server.requests) == 1
     assert other.code == 2
     assert len(other.err.splitlines()) == 1

@@ -199,9 +199,17 @@ def test_a_trace_that_does_not_add_up_is_a_data_error(change: dict[str, object])
 
 def test_a_dataset_file_that_has_changed_is_a_data_error() -> None:
     picture = gallery().picture(ref(file_of(photo(40, 30))), 0)
-    for other in (file_of(photo(20, 30)), b"<html>"):
+    for other in (file_of(photo(20, 30)), file_of(photo(40, 30).rotate(180)), b"<html>"):
         with pytest.raises(DataError, match="picture 0"):
             restore([line(picture)], partial(_give, other), max_image_pixels=10_000_000)
+
+
+def test_a_shrunk_pictures_file_that_has_changed_is_warned_about() -> None:
+    stored = file_of(photo(300, 200))
+    picture = gallery(max_pixels=10_000).picture(ref(stored), 0)
+    with pytest.warns(UserWarning, match="picture 0: the dataset's file"):
+        restore([line(picture)], partial(_give, file_of(photo(300, 200).rotate(180))), max_image_pixels=10_000_000)
+    assert restore([line(picture)], partial(_give, stored), max_image_pixels=10_000_000)[0].width == picture.width
 
 
 def test_a_trace_cannot_ask_for_a_picture_over_the_limit() -> None:
