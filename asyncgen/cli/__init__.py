@@ -1,6 +1,7 @@
 """The command line: parse, call, print; the one error boundary.
 
-Loads nothing heavy: `--help` must answer in under 0.3 s of CPU.
+Knows what an error means for stderr and the exit code. Does not know the commands (`app`). Loads nothing heavy:
+`--help` must answer in under 0.3 s of CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from asyncgen.core.errors import AsyncgenError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The `asyncgen` command. Exits with the code of the design's table."""
+    """The `asyncgen` command. Exits with the code of the error that ended it (`core.errors`), or the command's own."""
     sys.exit(call(sys.argv[1:] if argv is None else argv))
 
 
@@ -29,7 +30,9 @@ def call(tokens: Sequence[str]) -> int:
     except AsyncgenError as error:
         return _complain(str(error), error.exit_code)
     except CycloptsError as error:
-        return _complain(" ".join(str(error).split()), 2)
+        from asyncgen.cli.mistakes import describe
+
+        return _complain(describe(error), 2)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from asyncgen.cli.flags import command, find_job, normalise
 from asyncgen.config.knobs import Knob, section_knobs, task_knobs, with_default
+from asyncgen.core.errors import FailReason
 
 OVERVIEW = """Turn a dataset and a strong model into finished training traces.
 
@@ -20,6 +21,11 @@ Start with `asyncgen jobs`, or `asyncgen init geo` for an editable job file."""
 
 Json = Annotated[bool, Parameter(negative=(), help="Figures as JSON on stdout.")]
 Files = Annotated[list[Path], Parameter(help="Run directories, or folders of trace_*.json.")]
+TO_HELP = (
+    "jsonl (one file, a line a trace) or trace-json (one file a trace, for other programs). Only jsonl, and the run "
+    "directory itself, load with datasets.load_dataset."
+)
+RETRY_HELP = f"Try failed episodes again: all, or =REASON[,REASON], of {', '.join(FailReason)}."
 
 
 def build(knobs: Sequence[Knob] = ()) -> App:
@@ -82,7 +88,7 @@ def run(
         list[str] | None, Parameter(negative=(), help="A server, up to /v1; repeat it for more.")
     ] = None,
     model: Annotated[str | None, Parameter(help="The model to ask; not needed when the server lists just one.")] = None,
-    retry_failed: Annotated[str | None, Parameter(help="Try failed episodes again: all, or =REASON[,REASON].")] = None,
+    retry_failed: Annotated[str | None, Parameter(help=RETRY_HELP)] = None,
     accept_config_change: Annotated[
         bool, Parameter(negative=(), help="Go on although model, prompt, sampling, tools or dataset have changed.")
     ] = False,
@@ -185,7 +191,7 @@ def export(
     directories: Files,
     /,
     *,
-    to: Annotated[str, Parameter(help="trace-json (a file a sample, as the geo scripts wrote them) or jsonl.")],
+    to: Annotated[str, Parameter(help=TO_HELP)],
     output: Annotated[Path, Parameter(name=["--output", "-o"], help="A folder, or a file for jsonl.")],
     where: Annotated[str | None, Parameter(help="SQL over a trace, e.g. 'parse_success and score > 0.3'.")] = None,
     json: Json = False,

@@ -1,4 +1,7 @@
-"""`check`: prints findings as they come."""
+"""`check`: prints findings as they come.
+
+Knows the exit code that they add up to. Does not know what is looked at.
+"""
 
 from __future__ import annotations
 

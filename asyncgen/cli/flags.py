@@ -6,6 +6,7 @@ Does not know values: they stay texts until `config.load` reads them with their 
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -22,12 +23,17 @@ TRUTHS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no"
 
 def find_job(words: Sequence[str]) -> str | None:
     """The positional JOB, wherever it stands among the flags."""
+    at = _job_place(words)
+    return None if at is None else words[at]
+
+
+def _job_place(words: Sequence[str]) -> int | None:
     bools = {flag for one in section_knobs() if one.is_bool for flag in one.flags}
     at = 0
     while at < len(words):
         word = words[at]
         if not word.startswith("-") or word == "-":
-            return word
+            return at
         name = word.replace("_", "-")
         alone = "=" in word or name in SWITCHES or name.startswith("--no-")
         if name == "--retry-failed":
@@ -41,24 +47,29 @@ def find_job(words: Sequence[str]) -> str | None:
 def normalise(words: Sequence[str], knobs: Sequence[Knob]) -> list[str]:
     """Underscores to dashes, `--flag true` of a switch to `--flag=true`, `--retry-failed` alone to `=all`."""
     bools = {flag for one in knobs if one.is_bool for flag in one.flags}
+    job = _job_place(words)
     found: list[str] = []
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
+    at = 0
+    while at < len(words):
+        word, at = words[at], at + 1
+        following = words[at] if at < len(words) and at != job else "-"
         if word.startswith("--"):
             name, equals, value = word.partition("=")
             word = _dashed(name) + equals + value
-        if word in bools and rest and rest[0].lower() in TRUTHS:
-            word = f"{word}={str(TRUTHS[rest.pop(0).lower()]).lower()}"
-        if word == "--retry-failed":
-            word = f"{word}={rest.pop(0) if rest and _are_reasons(rest[0]) else 'all'}"
+        if word in bools and following.lower() in TRUTHS:
+            word, at = f"{word}={str(TRUTHS[following.lower()]).lower()}", at + 1
+        if word == "--retry-failed" and following.startswith("-"):
+            word = f"{word}=all"
+        elif word == "--retry-failed":
+            word, at = f"{word}={following}", at + 1
         found.append(word)
     return found
 
 
 def _are_reasons(word: str) -> bool:
-    """Whether a word after a bare `--retry-failed` is its value, and not the JOB."""
-    return all(part in {"all", *FailReason} for part in word.split(","))
+    """Whether a word after a bare `--retry-failed` is its value, misspelt perhaps, and not the JOB."""
+    known = ["all", *FailReason]
+    return all(difflib.get_close_matches(part.strip(), known, n=1, cutoff=0.8) for part in word.split(","))
 
 
 def _dashed(name: str) -> str:

@@ -1,4 +1,7 @@
-"""stdout for results, stderr for everything else."""
+"""stdout for results, stderr for everything else.
+
+Knows the two streams and keeps others' texts from steering the terminal. Does not know what is printed.
+"""
 
 from __future__ import annotations
 

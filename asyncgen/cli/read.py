@@ -1,4 +1,8 @@
-"""`status`, `show`, `stats`, `export`: what there is, on a run that is going, over, or broken."""
+"""`status`, `show`, `stats`, `export`: what there is, on a run that is going, over, or broken.
+
+Knows which reader and which renderer a command takes, and what may not be written over. Does not know how a run lies on
+disk, nor how a figure is reckoned.
+"""
 
 from __future__ import annotations
 
@@ -66,10 +70,14 @@ def export_traces(directories: Sequence[Path], *, to: str, output: Path, where: 
     def read() -> Iterable[Mapping[str, Json]]:
         return traces_of(directories)
 
-    counts = FORMATS[to](filtered(read, where) if where else read(), output)
+    counts = FORMATS[to]((lambda: filtered(read, where)) if where else read, output)
     if as_json:
-        return print_json(asdict(counts))
-    line(f"{counts.traces:,} traces in {counts.files:,} files: {output}")
+        return print_json({**asdict(counts), "out": str(counts.out)})
+    line(f"{counts.traces:,} traces in {_files(counts.files)}: {counts.out}")
     if counts.leftover:
         note(f"{counts.leftover:,} older files of this kind were there already and stay")
     return 0
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"

@@ -133,7 +133,7 @@ def _turns(job: Job) -> int:
 
 
 def _log_samples(prepared: Prepared, progress: Progress, say: Callable[[str], None]) -> None:
-    """A block for each finished sample, as the geo scripts printed it; `say` prints it."""
+    """A block of a few lines for each finished sample, answer, truth and score; `say` prints it."""
     import orjson
 
     from asyncgen.store.line import encode_failure, encode_trace

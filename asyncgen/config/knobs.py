@@ -45,12 +45,13 @@ class Knob:
     @property
     def choices(self) -> tuple[str, ...]:
         """The words that it takes, where it takes only those."""
-        return tuple(map(str, get_args(self.type))) if get_origin(self.type) is Literal else ()
+        words = get_args(self.type) if get_origin(self.type) is Literal else ()
+        return words if all(isinstance(one, str) for one in words) else ()
 
     @property
     def is_text(self) -> bool:
-        """A plain string: a flag's value is taken as it is."""
-        return self.type in {str, str | None}
+        """A plain string, or one of some words: a flag's value is taken as it is."""
+        return self.type in {str, str | None} or bool(self.choices)
 
     @property
     def is_bool(self) -> bool:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import difflib
 import importlib.resources
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
 
 import msgspec
 import yaml
 
+from asyncgen.config.convert import convert
 from asyncgen.config.knobs import PREFIX, Knob, section_knobs
-from asyncgen.config.schema import SECTIONS, EndpointSpec, Job, parse_partition, problems
+from asyncgen.config.problems import problems
+from asyncgen.config.schema import SECTIONS, EndpointSpec, Job, parse_partition
 from asyncgen.core.errors import InputError
-
-T = TypeVar("T")
 
 TOP_KEYS = ("name", "task", "task_options", "endpoints", *SECTIONS)
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -106,7 +106,21 @@ def _check_endpoints(raw: dict[str, Any], path: Path) -> None:
 def _check_keys(mapping: Mapping[Any, Any], known: Sequence[str], where: str, prefix: str) -> None:
     for key in mapping:
         if key not in known:
-            raise InputError(f"{where}: unknown key {prefix + str(key)!r}{nearest(str(key), known)}")
+            raise InputError(f"{where}: unknown key {prefix + str(key)!r}{meant(str(key), known)}")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """`nearest`, but for the name of a secret what to do with that."""
+    return f": {NO_KEYS}" if is_secret(name) else nearest(name, known)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a key, variable or flag of this name would hold an API key."""
+    return _SECRET.fullmatch(name) is not None
+
+
+_SECRET = re.compile(r"(?i)(.*[._-])?((api[_-]?)?key|(api|auth|access)[_-]?token)")
+NO_KEYS = "keys are never written in files or flags: export OPENAI_API_KEY=…, or name another variable in api_key_env"
 
 
 def read_environment(environ: Mapping[str, str], knobs: Sequence[Knob]) -> dict[str, str]:
@@ -118,7 +132,7 @@ def read_environment(environ: Mapping[str, str], knobs: Sequence[Knob]) -> dict[
         if not name.startswith(PREFIX) or not value:
             continue
         if name not in known:
-            raise InputError(f"unknown environment variable {name}{nearest(name, known)}")
+            raise InputError(f"unknown environment variable {name}{meant(name, known)}")
         found[known[name]] = value
     return found
 
@@ -131,36 +145,6 @@ def parse_text(knob: Knob, text: str, where: str) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{where}: cannot read {text!r}") from error
-
-
-def convert(value: Any, wanted: type[T], where: str) -> T:
-    """Check and coerce a value read from YAML. Raises InputError naming the key."""
-    try:
-        return msgspec.convert(value, wanted, strict=False)
-    except msgspec.ValidationError as error:
-        reason, _, place = str(error).replace("`", "").partition(" - at ")
-        key = place.removeprefix("$.")
-        if found := _BAD_CHOICE.fullmatch(reason):
-            reason += nearest(found[1], _choices(wanted, key))
-        raise InputError(f"{where}: {key}: {reason}" if key else f"{where}: {reason}") from error
-
-
-_BAD_CHOICE = re.compile(r"Invalid enum value '(.*)'", re.DOTALL)
-
-
-def _choices(wanted: Any, key: str) -> list[str]:
-    """The words that may stand at `key` (`dataset.order`) of a dataclass or struct."""
-    for name in key.split("."):
-        wanted = get_type_hints(wanted).get(name.partition("[")[0]) if isinstance(wanted, type) else None
-    return list(_words(wanted))
-
-
-def _words(annotation: Any) -> Iterator[str]:
-    for one in get_args(annotation):
-        if get_origin(annotation) is Literal:
-            yield str(one)
-        else:
-            yield from _words(one)
 
 
 def resolve(
@@ -185,8 +169,7 @@ def resolve(
         for key, value in layer.items():
             if key in by_path:
                 where = by_path[key].variable if source == "environment" else by_path[key].flags[-1]
-                parsed = parse_text(by_path[key], value, where) if isinstance(value, str) else value
-                _put(raw, by_path[key], _typed(by_path[key], parsed, where))
+                _put(raw, by_path[key], _typed(by_path[key], value, where))
         _put_endpoints(raw, layer)
     raw["name"] = raw.get("name") or path.stem
     job = _beside(convert(raw, Job, str(path)), path.parent)
@@ -203,13 +186,11 @@ def _beside(job: Job, folder: Path) -> Job:
 
 
 def _typed(knob: Knob, value: Any, where: str) -> Any:
-    """Check a flag's or variable's value by itself, so that the error names the flag and not the file."""
-    convert({knob.name: value}, _single(knob), f"{where} {value!r}")
-    return value
-
-
-def _single(knob: Knob) -> type:
-    return msgspec.defstruct("Value", [(knob.name, knob.type)])
+    """Read and check a flag's or variable's value by itself, so that the error names the flag and not the file."""
+    parsed = parse_text(knob, value, where) if isinstance(value, str) else value
+    single = msgspec.defstruct("Value", [(knob.name, knob.type)])
+    convert({knob.name: parsed}, single, f"{where} {value!r}")
+    return parsed
 
 
 def _put(raw: dict[str, Any], knob: Knob, value: Any) -> None:
@@ -238,7 +219,8 @@ def _put_endpoints(raw: dict[str, Any], layer: Mapping[str, Any]) -> None:
 def _check(job: Job) -> None:
     if not _NAME.fullmatch(job.name):
         raise InputError(
-            f"name {job.name!r}: a job's name has letters, digits, '.', '_' and '-' only, and no '.' at its start"
+            f"name {job.name!r}: a job's name has letters, digits, '.', '_' and '-' only, and no '.' at its start; "
+            "give --name, or name: in the job file"
         )
     if found := problems(job):
         raise InputError("; ".join(found))

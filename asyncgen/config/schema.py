@@ -1,14 +1,13 @@
 """Every knob once: a field and its docstring make the YAML key, the flag, the variable and the help.
 
-Knows names, types, defaults and what may not be combined. Does not know where values come from (`load`), nor what they
-do. A field's `flags` metadata are the short flags that every job has beside `--section.field`.
+Knows names, types and defaults. Does not know which values are out of range (`problems`), where they come from
+(`load`), nor what they do. A field's `flags` metadata are the short flags that every job has beside `--section.field`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
@@ -22,7 +21,8 @@ class Dataset:
     """Which rows, in which order."""
 
     path: str = knob("", "--dataset-path")
-    """A folder written by `datasets.save_to_disk`, or a .parquet, .jsonl or .json file."""
+    """A folder written by `datasets.save_to_disk`, a .parquet, .jsonl or .json file, or a folder or quoted glob of
+    .parquet or .jsonl files."""
     split: str | None = None
     """The split, where the folder is a DatasetDict."""
     where: str | None = knob(None, "--where")
@@ -153,82 +153,6 @@ SECTIONS: Mapping[str, type] = {
     "store": Store,
 }
 """The sections whose fields are knobs."""
-
-OWN_FIELDS = frozenset({"messages", "model", "n", "stream", "tools"})
-"""Fields of a request that are not for `sampling.extra_body`."""
-
-
-def problems(job: Job) -> list[str]:
-    """What is out of range, one line each; empty when all is well."""
-    checks = [
-        (bool(job.dataset.path), "dataset.path is missing: give --dataset-path PATH"),
-        (bool(job.endpoints), "endpoints is empty: give --base-url URL"),
-        (job.dataset.num_samples >= -1, f"dataset.num_samples is {job.dataset.num_samples}: give -1 (all) or a number"),
-        (1 <= job.episode.rollouts <= 65_536, f"episode.rollouts is {job.episode.rollouts}: give 1 to 65536"),
-        (job.episode.max_turns >= 1, f"episode.max_turns is {job.episode.max_turns}: give 1 or more"),
-        (job.episode.deadline > 0, f"episode.deadline is {job.episode.deadline}: give seconds above 0"),
-        (job.episode.max_pixels >= 784, f"episode.max_pixels is {job.episode.max_pixels}: give 784 or more"),
-        (
-            job.episode.max_image_pixels >= 784,
-            f"episode.max_image_pixels is {job.episode.max_image_pixels}: give 784 or more",
-        ),
-        (job.sampling.max_tokens >= 1, f"sampling.max_tokens is {job.sampling.max_tokens}: give 1 or more"),
-        (job.sampling.temperature >= 0, f"sampling.temperature is {job.sampling.temperature}: give 0 or more"),
-        (job.endpoint.turn_timeout > 0, f"endpoint.turn_timeout is {job.endpoint.turn_timeout}: give seconds above 0"),
-        (
-            job.schedule.concurrency == "auto" or job.schedule.concurrency >= 1,
-            f"schedule.concurrency is {job.schedule.concurrency}: give 1 or more, or auto",
-        ),
-        (0 <= job.schedule.max_failed <= 1, f"schedule.max_failed is {job.schedule.max_failed}: give a share, 0 to 1"),
-        (job.schedule.grace >= 0, f"schedule.grace is {job.schedule.grace}: give 0 or more seconds"),
-        (job.store.disk_wait >= 0, f"store.disk_wait is {job.store.disk_wait}: give 0 or more seconds"),
-        (
-            (job.endpoint.max_outage or 0) >= 0,
-            f"endpoint.max_outage is {job.endpoint.max_outage}: give 0 or more seconds, or null",
-        ),
-    ]
-    found = [text for fine, text in checks if not fine]
-    return _unfit_numbers(asdict(job)) or [*found, *_endpoint_problems(job), *_sampling_problems(job)]
-
-
-def _unfit_numbers(value: Any, path: str = "") -> list[str]:
-    """NaN and the infinities: no range holds them, and JSON has no word for them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return [f"{path} is {value}: give a finite number"]
-    if isinstance(value, Mapping):
-        inner = [(f"{path}.{key}" if path else str(key), one) for key, one in value.items()]
-    elif isinstance(value, list | tuple):
-        inner = [(f"{path}[{number}]", one) for number, one in enumerate(value)]
-    else:
-        return []
-    return [text for name, one in inner for text in _unfit_numbers(one, name)]
-
-
-def _endpoint_problems(job: Job) -> list[str]:
-    found = []
-    for endpoint in job.endpoints:
-        if not endpoint.base_url.startswith(("http://", "https://")):
-            found.append(f"base_url {endpoint.base_url!r} does not start with http:// or https://")
-        if endpoint.max_concurrency is not None and endpoint.max_concurrency < 1:
-            found.append(f"endpoints: max_concurrency is {endpoint.max_concurrency}: give 1 or more")
-    return found
-
-
-def _sampling_problems(job: Job) -> list[str]:
-    sampling, rollouts = job.sampling, job.episode.rollouts
-    temperatures = sampling.temperatures
-    found = []
-    if temperatures is not None and len(temperatures) < rollouts:
-        found.append(f"sampling.temperatures has {len(temperatures)} values for {rollouts} rollouts: give one for each")
-    if any(one < 0 for one in temperatures or ()):
-        found.append(f"sampling.temperatures is {list(temperatures or ())}: give 0 or more")
-    if sampling.top_p is not None and not 0 < sampling.top_p <= 1:
-        found.append(f"sampling.top_p is {sampling.top_p}: give more than 0, at most 1")
-    if sampling.seed is not None and not -(2**63) <= sampling.seed < 2**63 - rollouts:
-        found.append(f"sampling.seed is {sampling.seed}: give a number of 64 bits")
-    if taken := sorted(OWN_FIELDS.intersection(sampling.extra_body)):
-        found.append(f"sampling.extra_body has {', '.join(taken)}: each request has that already; take it out")
-    return found
 
 
 def parse_partition(text: str | None) -> tuple[int, int] | None:

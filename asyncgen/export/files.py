@@ -22,6 +22,8 @@ TEMPORARY = ".partial"
 class Counts:
     """What an export wrote."""
 
+    out: Path
+    """The file, or the folder of the files."""
     traces: int
     files: int
     leftover: int = 0

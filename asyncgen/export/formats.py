@@ -14,8 +14,10 @@ from asyncgen.export.files import Counts
 from asyncgen.export.jsonl import write_jsonl
 from asyncgen.export.trace_json import write_trace_json
 
-Format = Callable[[Iterable[Mapping[str, Json]], Path], Counts]
-"""`(traces, out) → counts`. Raises InputError for an `out` that it will not write to."""
+Format = Callable[[Callable[[], Iterable[Mapping[str, Json]]], Path], Counts]
+"""`(read, out) → counts`; `read` gives the traces anew each time. Raises InputError for an `out` that it will not write
+to.
+"""
 
 FORMATS: Final[Mapping[str, Format]] = {
     "trace-json": write_trace_json,

@@ -1,7 +1,7 @@
-"""Folders of `trace_*.json`: ours, and those of the job documents' own scripts, as parsed trace lines.
+"""Folders of `trace_*.json`, one JSON object a file, as parsed trace lines: ours, and those that other scripts wrote.
 
-Knows the documents' shapes and the keys that differ between their versions. What a file does not say gets a neutral
-value (`""`, 0, an empty list). The files are others' work: a value of the wrong type counts as not said.
+Knows both shapes of `trace_json` and the keys that differ between their writers. What a file does not say gets a
+neutral value (`""`, 0, an empty list). The files are others' work: a value of the wrong type counts as not said.
 """
 
 from __future__ import annotations

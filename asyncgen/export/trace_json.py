@@ -1,4 +1,4 @@
-"""One JSON file a trace, in the shapes of the tool-distillation document and of the geo document.
+"""One JSON file a trace: the conversation by turns, or for a job without tools the row and the server's only answer.
 
 Knows these two shapes and the files' names. Reading such folders is `asyncgen.export.trace_folder`'s business.
 """
@@ -19,11 +19,11 @@ from asyncgen.export.files import Counts, prepare_folder, sync_folder, whole_fil
 FILE_NAME = re.compile(r"trace_(?P<index>\d+)(?:_r(?P<rollout>\d+))?\.json", re.ASCII)
 
 Shape = Callable[[Mapping[str, Json]], dict[str, Json]]
-"""A parsed trace line → the document to write."""
+"""A parsed trace line → the object to write."""
 
 
 def tools_document(trace: Mapping[str, Json]) -> dict[str, Json]:
-    """The tool-distillation document's shape: the conversation by turns, arguments as objects."""
+    """The conversation by turns, arguments as objects, and what the task made of it."""
     keys = ("dataset_path", "sample_index", "sample_data")
     return {key: trace[key] for key in keys} | {
         "conversation_history": [_turn(turn) for turn in trace["conversation_history"]],
@@ -35,7 +35,7 @@ def tools_document(trace: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def geo_document(trace: Mapping[str, Json]) -> dict[str, Json]:
-    """The geo document's shape: the row and the server's last answer, as the OpenAI API gives it."""
+    """The row, and the server's last answer as the OpenAI API gives it."""
     turn = trace["conversation_history"][-1] if trace["conversation_history"] else {}
     response = turn.get("response", "")
     message = {"role": "assistant", "content": response, "reasoning_content": turn.get("reasoning", "")}
@@ -52,7 +52,7 @@ def geo_document(trace: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def document(trace: Mapping[str, Json]) -> dict[str, Json]:
-    """The geo document's shape for a trace of a job without tools, else the tool-distillation document's."""
+    """Row and answer for a trace of a job without tools, else the conversation by turns."""
     shape = geo_document if trace["metadata"].get("tool_mode") == ToolMode.NONE else tools_document
     return shape(trace)
 
@@ -63,35 +63,42 @@ def file_name(trace: Mapping[str, Json], width: int = 5) -> str:
     return f"trace_{trace['sample_index']:0{width}d}{rollout}.json"
 
 
-def write_trace_json(traces: Iterable[Mapping[str, Json]], out: Path, *, shape: Shape = document) -> Counts:
+def write_trace_json(read: Callable[[], Iterable[Mapping[str, Json]]], out: Path, *, shape: Shape = document) -> Counts:
     """Write each trace to its own file in the folder `out`: UTF-8, indented by 2, whole or not at all.
 
-    Files of the same names are replaced. Raises InputError if `out` holds anything but such files, or if two traces
-    would get the same name.
+    Files of the same names are replaced. Raises InputError, before anything is written, if two traces would get the
+    same name, or if `out` holds anything but such files. Reads the traces twice.
     """
+    _refuse_doubles(read())
     found = prepare_folder(out, FILE_NAME)
-    written: set[tuple[int, int]] = set()
-    replaced = 0
-    for trace in traces:
-        key, name = (trace["sample_index"], trace["rollout"]), file_name(trace)
-        if key in written:
-            raise InputError(f"{trace['id']} would be the second {name}: export one job at a time")
-        written.add(key)
+    written = replaced = 0
+    for trace in read():
+        name = file_name(trace)
         replaced += (out / name).exists()
         with whole_file(out / name, durable=False) as file:  # one sync of the folder is enough for what can be redone
             file.write(orjson.dumps(shape(trace), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        written += 1
     sync_folder(out)
-    return Counts(traces=len(written), files=len(written), leftover=found - replaced)
+    return Counts(out=out, traces=written, files=written, leftover=found - replaced)
+
+
+def _refuse_doubles(traces: Iterable[Mapping[str, Json]]) -> None:
+    names: set[tuple[int, int]] = set()
+    for trace in traces:
+        key = (trace["sample_index"], trace["rollout"])
+        if key in names:
+            raise InputError(f"{trace['id']} would be the second {file_name(trace)}: export one job at a time")
+        names.add(key)
 
 
 def _turn(turn: Mapping[str, Json]) -> dict[str, Json]:
-    """The document's keys first, then ours (`reasoning`, `finish_reason`, …)."""
+    """The keys that every reader knows first, then the others (`reasoning`, `finish_reason`, …)."""
     return {key: turn[key] for key in ("turn", "messages", "response", "usage")} | dict(turn)
 
 
 def _call(entry: Mapping[str, Json]) -> dict[str, Json]:
     call = entry["tool_call"]
-    arguments = parse_arguments(call["arguments"]) or {}  # what is no object the document cannot hold
+    arguments = parse_arguments(call["arguments"]) or {}  # only an object has a place there
     return {
         "turn": entry["turn"],
         "tool_call": {"name": call["name"], "arguments": arguments},
@@ -100,7 +107,7 @@ def _call(entry: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _headline(metadata: Mapping[str, Json], scores: Mapping[str, Json]) -> dict[str, Json]:
-    """The document's five keys, of which a job without distances has four."""
+    """Five keys, of which a job without distances has four."""
     values = {"distance_km": scores.get("distance@km")} | dict(scores) | dict(metadata)
     keys = ("total_turns", "num_tool_calls", "parse_success", "distance_km", "score")
     return {key: values[key] for key in keys if values.get(key) is not None}

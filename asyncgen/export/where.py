@@ -77,7 +77,7 @@ def _kept(
             raise duckdb.ParserException("give one condition, without ';'")
         rows = connection.execute(statements[0]).fetchall()
     except duckdb.Error as error:
-        raise InputError(f"--where {where!r}: {str(error).splitlines()[0]}{_names(kinds)}") from error
+        raise InputError(f"--where {where!r}: {_reason(error, where, kinds)}") from error
     finally:
         connection.unregister("__batch")
     for (row,) in rows:
@@ -119,6 +119,11 @@ def _arrow(kind: str) -> Any:
     return {"BOOLEAN": pa.bool_(), "DOUBLE": pa.float64(), "VARCHAR": pa.string()}[kind]
 
 
-def _names(kinds: Mapping[str, Mapping[str, str]]) -> str:
-    names = [_quoted(name) if not name.isidentifier() else name for alias, _ in _PARTS for name in kinds[alias]]
-    return f" (names: {', '.join(dict.fromkeys(names))})"
+def _reason(error: Any, where: str, kinds: Mapping[str, Mapping[str, str]]) -> str:
+    """One line, with the names that there are where a name is wrong."""
+    from asyncgen.source.conditions import NO_COLUMN, fault
+
+    names = dict.fromkeys([*(name for alias, _ in _PARTS for name in kinds[alias]), *_TOP])
+    text = fault(error, where, list(names))
+    prefixes = ", ".join(f"{alias}." for alias, _ in _PARTS)
+    return f"{text}; before a name {prefixes} say which is meant" if text.startswith(NO_COLUMN) else text

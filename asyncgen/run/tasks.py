@@ -16,9 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from asyncgen.config.load import convert, nearest
+from asyncgen.config.convert import convert
+from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import IMAGE_MARKER, Task, template_columns
+from asyncgen.run.recipe import check_class, check_recipe
 from asyncgen.tasks import BUILT_IN
 
 TEMPLATES = ("system", "user", "tool_hint", "final_user")
@@ -94,13 +96,15 @@ def _line(error: Exception, path: Path) -> str:
 
 
 def make_task(task_class: type[Task], options: Mapping[str, Any], folder: Path, where: str) -> Task:
-    """The task with its options checked; templates that are paths are read. Raises InputError."""
+    """The task with its options and its recipe checked; templates that are paths are read. Raises InputError."""
+    check_class(task_class)
     known = [one.name for one in fields(task_class) if one.init]
     for key in options:
         if key not in known:
             raise InputError(f"{where}: {task_class.__name__} has no option {key!r}{nearest(key, known)}")
     texts = {key: _text(value, folder) if key in TEMPLATES else value for key, value in options.items()}
     task = convert(texts, task_class, f"{where}: task_options")
+    check_recipe(task)
     names = [tool.name for tool in task.tools]
     if len(set(names)) != len(names):
         raise InputError(f"{task_class.__name__}: two tools have the same name ({', '.join(names)})")

@@ -21,7 +21,12 @@ from asyncgen.source.base import Source
 if TYPE_CHECKING:
     from asyncgen.source.base import Cells
 
-GIVE = "give a folder written by datasets.save_to_disk, or a .parquet, .jsonl or .json file"
+GIVE = (
+    "give a folder written by datasets.save_to_disk, a .parquet, .jsonl or .json file, "
+    "or a folder or quoted glob of .parquet or .jsonl files"
+)
+SHARDS = (".parquet", ".jsonl", ".ndjson")
+"""The types of files of which a dataset may have several."""
 HASHED_BYTES = 64 * 2**10
 """Of each file's head and tail."""
 DICT_FILE = "dataset_dict.json"
@@ -38,7 +43,9 @@ class Opened:
 
 
 def open_source(path: str, *, split: str | None = None, image: str = "", image_root: str | None = None) -> Source:
-    """A dataset by path: an HF folder, a .parquet, .jsonl, .ndjson or .json file, a folder or glob of parquet files.
+    """A dataset by path: an HF folder, a .parquet, .jsonl, .ndjson or .json file, a folder or glob of all but the last.
+
+    Rows are numbered over several files in sorted order of their paths.
 
     `split` is for DatasetDict folders; `image` names the image columns, comma-separated (`""` = found by type or name);
     image paths start in `image_root` (default: the dataset's folder) and may not leave it. Raises InputError.
@@ -110,13 +117,17 @@ def _open(place: Path) -> Opened:
     if (place / "state.json").is_file():
         return _open_hf(place)
     if place.is_dir():
-        return _open_parquet(place, _matches(place, "*.parquet"))
+        return _open_files(place, [file for file in _matches(place, "*") if file.suffix in SHARDS])
     if not place.exists():
         base = _fixed_part(place)
-        return _open_parquet(base, _matches(base, str(place.relative_to(base))))
-    if place.suffix == ".parquet":
-        return _open_parquet(place.parent, [place])
-    return _open_json(place)
+        return _open_files(base, _matches(base, str(place.relative_to(base))))
+    if place.suffix == ".json":
+        return _open_json(place)
+    if place.suffix not in SHARDS:
+        raise InputError(
+            f"dataset.path {str(place)!r}: files of type {place.suffix or 'unknown'!r} are not read; {GIVE}"
+        )
+    return _open_files(place.parent, [place])
 
 
 def _open_hf(folder: Path) -> Opened:
@@ -135,15 +146,29 @@ def _open_hf(folder: Path) -> Opened:
     )
 
 
+def _open_files(base: Path, files: Sequence[Path]) -> Opened:
+    """Files of one type below `base`, in the order given."""
+    wrong = [file for file in files if file.suffix not in SHARDS or not file.is_file()]
+    if wrong or not files:
+        found = f"{str(wrong[0])!r} is no .parquet or .jsonl file" if wrong else "there is no .parquet or .jsonl file"
+        raise InputError(f"dataset.path {str(base)!r}: {found}{_folders_within(base)}; {GIVE}")
+    is_parquet = [file.suffix == ".parquet" for file in files]
+    if all(is_parquet):
+        return _open_parquet(base, files)
+    if any(is_parquet):
+        raise InputError(
+            f"dataset.path {str(base)!r} has .parquet and .jsonl files: name those of one type, as '{base}/*.jsonl'"
+        )
+    from asyncgen.source.jsonl import open_jsonl
+
+    return Opened(cells=open_jsonl(files), fingerprint=files_fingerprint(base, files))
+
+
 def _open_parquet(base: Path, files: Sequence[Path]) -> Opened:
     from asyncgen.source.arrow import schema_features
     from asyncgen.source.images import typed_images
     from asyncgen.source.parquet import ParquetCells
 
-    wrong = [file for file in files if file.suffix != ".parquet" or not file.is_file()]
-    if wrong or not files:
-        found = f"{str(wrong[0])!r} is no .parquet file" if wrong else "there is no .parquet file"
-        raise InputError(f"dataset.path {str(base)!r}: {found}{_folders_within(base)}; {GIVE}")
     cells = ParquetCells(files)
     typed = typed_images(schema_features(cells.schema))
     return Opened(
@@ -154,13 +179,9 @@ def _open_parquet(base: Path, files: Sequence[Path]) -> Opened:
 
 
 def _open_json(file: Path) -> Opened:
-    from asyncgen.source.jsonl import open_json, open_jsonl
+    from asyncgen.source.jsonl import open_json
 
-    openers = {".jsonl": open_jsonl, ".ndjson": open_jsonl, ".json": open_json}
-    opener = openers.get(file.suffix)
-    if opener is None:
-        raise InputError(f"dataset.path {str(file)!r}: files of type {file.suffix or 'unknown'!r} are not read; {GIVE}")
-    return Opened(cells=opener(file), fingerprint=files_fingerprint(file.parent, [file]))
+    return Opened(cells=open_json(file), fingerprint=files_fingerprint(file.parent, [file]))
 
 
 def _folders_within(base: Path) -> str:

@@ -6,7 +6,6 @@ columns named and one integer a row. Does not know file formats.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 
 import duckdb
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.source.base import Cells, Selected, Selection
+from asyncgen.source.conditions import UNKNOWN_COLUMN, fault
 
-UNKNOWN_COLUMN = re.compile(r'Referenced column "(.+?)" not found')
 SHUT: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
     "python_enable_replacements": False,
@@ -115,7 +114,8 @@ def matching(cells: Cells, images: Collection[str], where: str) -> NDArray[np.bo
     try:
         kept[_query(rows, number, where)] = True
     except duckdb.Error as error:
-        raise InputError(f"dataset.where {where!r}: {_reason(error, cells.columns, images)}") from error
+        known = [name for name in cells.columns if name not in images]
+        raise InputError(f"dataset.where {where!r}: {_image(error, images) or fault(error, where, known)}") from error
     return kept
 
 
@@ -150,12 +150,6 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def _reason(error: duckdb.Error, columns: Sequence[str], images: Collection[str]) -> str:
-    """DuckDB's message as one line, with the dataset's own column names."""
-    text = str(error)
-    unknown = UNKNOWN_COLUMN.search(text)
-    if not unknown:
-        return text.split("\n", 1)[0]
-    if unknown[1] in images:
-        return f"{unknown[1]!r} is an image column, which SQL does not see"
-    return f"no column {unknown[1]!r}{nearest(unknown[1], [name for name in columns if name not in images])}"
+def _image(error: duckdb.Error, images: Collection[str]) -> str:
+    unknown = UNKNOWN_COLUMN.search(str(error))
+    return f"{unknown[1]!r} is an image column, which SQL does not see" if unknown and unknown[1] in images else ""

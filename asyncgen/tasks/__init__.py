@@ -1,4 +1,7 @@
-"""The built-in tasks by name. Each is written with `from asyncgen import …` alone: they are the examples, too."""
+"""The built-in tasks by name. Each is written with `from asyncgen import …` alone: they are the examples, too.
+
+Knows names and where their classes are. Does not know how a task is run.
+"""
 
 BUILT_IN = {
     "geo": "asyncgen.tasks.geo:Geo",

@@ -38,6 +38,37 @@ class Twin(Task):
 '''
 
 
+SLIPS = """
+from dataclasses import dataclass
+from typing import ClassVar
+from asyncgen import Task
+
+
+def population(context, city: str) -> str:
+    return city
+
+
+def exact(context, sample, trace):
+    return {"score": 1.0}
+
+
+@dataclass(frozen=True)
+class Plain(Task):
+    tools: ClassVar = (population,)
+
+
+@dataclass(frozen=True)
+class Alone(Task):
+    rewards: ClassVar = (exact)
+
+
+@dataclass(frozen=True)
+class Silent(Task):
+    def answer(self):
+        return ""
+"""
+
+
 @pytest.fixture(scope="module")
 def server():
     with ThreadedServer(answering) as running:
@@ -66,14 +97,15 @@ def refused(outcome: Outcome, *parts: str, code: int = 2) -> None:
         (("--dataset.order", "hardest"), ("--dataset.order", "hardest")),
         (("--task.user", "Is {colour} here? <image>"), ("'colour'", "user template")),
         (("--task.image", "picture"), ("picture", "image")),
-        (("--task.tool-calls", "xml"), ("tool_calls", "xml")),
+        (("--task.tool-calls", "xml"), ("tool_calls", "xml", "give auto, native or text")),
+        (("--task.tool_calls", "yes"), ("tool_calls", "'yes'", "give auto, native or text")),
         (("--num-samples", "ten"), ("--num-samples", "ten")),
         (("--num-samples", "-5"), ("num_samples", "-5")),
-        (("--temperature", "hot"), ("--temperature", "hot")),
+        (("--temperature", "hot"), ("--temperature 'hot'", "give a number")),
         (("--temperature", "-1"), ("temperature",)),
         (("--temperature", ".nan"), ("temperature",)),
         (("--concurrency", "0"), ("concurrency", "auto")),
-        (("--concurrency", "many"), ("--concurrency", "many")),
+        (("--concurrency", "many"), ("--concurrency 'many'", "give a whole number or auto")),
         (("--rollouts", "0"), ("rollouts", "0")),
         (("--rollouts", "2", "--sampling.temperatures", "[0.1]"), ("temperatures", "2 rollouts")),
         (("--max-tokens", "0"), ("max_tokens",)),
@@ -82,8 +114,18 @@ def refused(outcome: Outcome, *parts: str, code: int = 2) -> None:
         (("--partition", "4/4"), ("4/4", "k/K")),
         (("--partition", "half"), ("half", "k/K")),
         (("--retry-failed=tired",), ("'tired'", "bad_image")),
+        (("--retry-failed", "tired"), ("'tired'", "bad_image")),
+        (("--retry-failed=timout",), ("'timout'", "did you mean 'timeout'")),
+        (("--retry-failed", "timout"), ("'timout'", "did you mean 'timeout'")),
         (("--tempreature", "1"), ("--tempreature", "--temperature")),
         (("--task.nope", "1"), ("--task.nope",)),
+        (("--split", "train"), ("--split", "Did you mean --dataset.split?")),
+        (("--top_p", "1"), ("Did you mean --sampling.top-p?",)),
+        (("--where", "lat", "=", "3"), ("'='", "a value with blanks in it needs quotes")),
+        (("--base-url", "http://a/v1", "http://b/v1"), ("repeat the flag: --base-url A --base-url B",)),
+        (("--base-url", "http://a/v1,http://b/v1"), ("repeat the flag: --base-url A --base-url B",)),
+        (("--base-url", "http://a/v1/chat/completions"), ("leave /chat/completions away",)),
+        (("--base-url", "http://a/v1", "--base-url", "http://a/v1/"), ("'http://a/v1' is given twice",)),
         (("--name", "a/b"), ("'a/b'", "letters")),
         (("--model", "tset-model"), ("'tset-model'", "did you mean 'test-model'")),
         (("--store.output-dir", "photos.txt"), ("photos.txt", "--output-dir")),
@@ -97,6 +139,21 @@ def test_a_wrong_flag_is_named(run: Run, server: ThreadedServer, photos: Path, t
         words += ["--dataset-path", str(photos)]
     refused(run(*words, *flags), *parts)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "flags", [("--api-key", "sk-secret"), ("--api_key=sk-secret",), ("--endpoint.key", "sk-secret")]
+)
+def test_a_key_in_a_flag_is_answered_with_where_keys_go_and_not_repeated(run: Run, flags: tuple[str, ...]):
+    outcome = run("run", "geo", *flags)
+    refused(outcome, "keys are never written in files or flags", "export OPENAI_API_KEY=…")
+    assert "sk-secret" not in outcome.err
+
+
+def test_reasons_before_the_job_are_told_from_the_job(run: Run):
+    refused(run("run", "--retry-failed", "timout", "geo", "--dataset-path", "nowhere"), "did you mean 'timeout'")
+    refused(run("run", "--retry-failed", "timeout", "geo", "--dataset-path", "nowhere"), "'nowhere' does not exist")
+    refused(run("run", "--retry-failed", "geo", "--dataset-path", "nowhere"), "'nowhere' does not exist")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +194,11 @@ def test_a_wrong_command_is_named(run: Run, tmp_path: Path, words: tuple[str, ..
         ("task: geo\ntask_options: {scale: 3}", ("'scale'", "scale_km")),
         ("task: geo\ntask_options: {scale_km: far}", ("scale_km",)),
         ("task: goe", ("'goe'", "did you mean 'geo'")),
+        ("task: geo\nendpoints: [{api_key_env: sk-secret}]", ("endpoints[0].api_key_env must be the NAME",)),
+        ("task: geo\nendpoints: [{api_key: sk-secret}]", ("'endpoints[].api_key'", "export OPENAI_API_KEY=…")),
+        ("task: slips.py:Plain", ("Plain.tools: population is a plain function; put @tool above it",)),
+        ("task: slips.py:Alone", ("Alone.rewards must be a tuple: (exact,)",)),
+        ("task: slips.py:Silent", ("Silent.answer(self) cannot be called", "write def answer(self, text)")),
         ("task: nowhere.py:Fine", ("'nowhere.py' does not exist",)),
         ("task: mine.py:Fin", ("'Fin'", "did you mean 'Fine'")),
         ("task: mine.py:Bare", ("Bare", "@dataclass(frozen=True)")),
@@ -152,6 +214,7 @@ def test_a_wrong_command_is_named(run: Run, tmp_path: Path, words: tuple[str, ..
 def test_a_wrong_job_file_is_named(run: Run, server: ThreadedServer, photos: Path, tmp_path: Path, text, parts):
     (tmp_path / "job.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     (tmp_path / "mine.py").write_text(TASK)
+    (tmp_path / "slips.py").write_text(SLIPS)
     (tmp_path / "broken.py").write_text("import os\n1 / 0\n")
     (tmp_path / "unparsable.py").write_text("class :\n")
     words = ["run", "job.yaml", "--dataset-path", str(photos), "--output-dir", "out"]

@@ -260,6 +260,23 @@ def test_export_where_refuses_what_it_does_not_know(run: Run, done: Path, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_jobs_in_one_folder_of_files_are_refused_before_anything_is_written(run: Run, done: Path, tmp_path: Path):
+    outcome = run("export", done / "geo", done / "geo-tools", "--to", "trace-json", "-o", "files")
+    assert outcome.code == 2
+    assert "export one job at a time" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_lines_go_into_the_folder_that_is_named(run: Run, done: Path, tmp_path: Path, there: bool):
+    if there:
+        (tmp_path / "lines").mkdir()
+        (tmp_path / "lines" / "notes.txt").write_text("mine")
+    outcome = run("export", done / "geo", "--to", "jsonl", "-o", "lines" if there else "lines/")
+    assert outcome.out.endswith(" traces in 1 file: lines/traces.jsonl\n")
+    assert len((tmp_path / "lines" / "traces.jsonl").read_bytes().splitlines()) == len(traces(done / "geo"))
+
+
 def test_an_output_that_cannot_be_written_is_one_line(run: Run, done: Path, tmp_path: Path):
     (tmp_path / "file").write_text("x")
     outcome = run("export", done / "geo", "--to", "jsonl", "-o", "file/kept.jsonl")
@@ -353,15 +370,25 @@ def test_jobs_lists_the_built_in_ones(run: Run):
 
 
 @pytest.mark.parametrize("job", ["geo", "geo-tools"])
-def test_init_writes_a_job_file_that_runs_as_it_is(run: Run, photos: Path, tmp_path: Path, job: str):
-    assert run("init", job, "-o", "mine.yaml").code == 0
-    written = yaml.safe_load((tmp_path / "mine.yaml").read_text())
-    assert (written["name"], written["task"]) == (job, job)
+def test_init_writes_a_job_file_that_runs_as_it_is_under_its_own_name(run: Run, photos: Path, tmp_path: Path, job: str):
+    made = run("init", job, "-o", "mine.yaml")
+    assert (made.code, made.out) == (0, "wrote mine.yaml; edit it, then: asyncgen run ./mine.yaml\n")
+    text = (tmp_path / "mine.yaml").read_text()
+    written = yaml.safe_load(text)
+    assert (written["task"], "name" in written) == (job, False)
+    assert "#   asyncgen run ./mine.yaml --dataset-path photos" in text
+    assert "# default: runs/mine\n" in text
     assert run("init", job, "-o", "mine.yaml").code == 2
     with ThreadedServer(looking) as server:
         outcome = run("run", "mine.yaml", "--dataset-path", photos, "--base-url", server.base_url, "--num-samples", 1)
     assert outcome.code == 0, outcome.err
-    assert len(traces(tmp_path / "runs" / job)) == 1
+    assert [trace["id"].partition("/")[0] for trace in traces(tmp_path / "runs" / "mine")] == ["mine"]
+
+
+def test_init_names_its_file_as_a_shell_takes_it(run: Run, tmp_path: Path):
+    (tmp_path / "my jobs").mkdir()
+    assert "asyncgen run 'my jobs/a.yaml'" in run("init", "geo", "-o", "my jobs/a.yaml").out
+    assert "#   asyncgen run 'my jobs/a.yaml' --dataset-path" in (tmp_path / "my jobs" / "a.yaml").read_text()
 
 
 def test_check_finds_everything_in_order_and_writes_nothing(run: Run, photos: Path, tmp_path: Path):

@@ -13,6 +13,11 @@ from support.server import ThreadedServer, text, tool_calls
 from support.source_data import jpeg
 
 import asyncgen
+from asyncgen.core.errors import AsyncgenError
+from asyncgen.endpoint.limiter import AUTO_START
+from asyncgen.engine.driver import CRASH_LIMIT, REFUSED_LIMIT
+from asyncgen.run.execute import FAILED_TOO_OFTEN
+from asyncgen.store.sink import Limits
 
 README = (Path(asyncgen.__file__).parent.parent / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
@@ -101,6 +106,29 @@ def test_every_flag_that_the_readme_names_is_in_the_help(place):
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z._-]+[a-z]", README)) - {"--help"}
     assert {"--num-samples", "--task.spelling", "--partition"} <= flags
     assert {flag for flag in flags if flag.replace("_", "-") not in help_text} == set()
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_code():
+    text_of_it, limits = " ".join(README.split()), Limits()
+    assert f"(`auto`) {AUTO_START} requests are open at once" in text_of_it
+    assert (
+        f"only for {REFUSED_LIMIT} refused requests before the first trace, "
+        f"or {CRASH_LIMIT} internal errors or tool crashes in a row" in text_of_it
+    )
+    assert (
+        f"once a shard is sealed ({limits.shard_traces:,} traces, {limits.shard_seconds / 60:g} minutes" in text_of_it
+    )
+    codes = re.search(r"Exit codes: (.*?)\.", text_of_it)
+    assert codes is not None
+    named = {int(code) for code in re.findall(r"(?:^|· )(\d+)", codes[1])}
+    assert named == {0, FAILED_TOO_OFTEN, 130} | {error.exit_code for error in errors()}
+
+
+def errors() -> list[type[AsyncgenError]]:
+    found = [AsyncgenError]
+    for one in found:
+        found += one.__subclasses__()
+    return found
 
 
 def test_the_selections_of_the_table_run(place, tmp_path):

@@ -204,7 +204,6 @@ def test_a_wrong_word_is_answered_with_the_nearest(write: Any) -> None:
 def test_a_wrong_flag_is_named_as_the_flag_that_was_given(write: Any) -> None:
     assert refused(write(), episode__max_turns="abc").startswith("--max-turns 'abc'")
     assert refused(write(), sampling__temperature="a: [").startswith("--temperature: cannot read")
-    assert "known: auto, native, text" in refused(write(), task__tool_calls="x")
 
 
 def test_a_wrong_variable_is_named_as_such(write: Any) -> None:
@@ -235,6 +234,107 @@ def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\xff")
     with pytest.raises(InputError, match="cannot be read"):
         read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "end"),
+    [
+        ("schedule__concurrency", "max", "concurrency: Invalid enum value 'max'; give a whole number or auto"),
+        ("sampling__temperature", "hot", "--temperature 'hot': temperature: Expected float, got str; give a number"),
+        ("sampling__temperatures", "[a]", "; give a number"),
+        ("sampling__seed", "x", "; give a whole number or null"),
+        ("episode__final_turn", "maybe", "; give true or false"),
+        ("task__tool_calls", "yes", "tool_calls: Invalid enum value 'yes'; give auto, native or text"),
+        ("task__tool_calls", "nativ", ": did you mean 'native'?"),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_wrong_kind_is_answered_with_what_to_give(write: Any, flag: str, text: str, end: str) -> None:
+    assert refused(write(), None, **{flag: text}).endswith(end)
+
+
+def test_a_word_that_yaml_makes_a_bool_of_is_answered_with_the_words_there_are(write: Any) -> None:
+    text = refused(write("dataset: {order: yes}\n", base="task: geo\n"))
+    assert text.endswith("Expected str, got bool; give hardest_first, easiest_first or dataset")
+
+
+def test_a_flag_that_takes_words_takes_those_that_yaml_would_make_something_else_of() -> None:
+    @dataclass(frozen=True)
+    class City(Task):
+        hint: Literal["yes", "no"] = "no"
+
+    job = resolve(
+        job_file("geo"),
+        environ={"ASYNCGEN_TASK_HINT": "yes"},
+        flags={"dataset.path": "data"},
+        task_knobs=task_knobs(City),
+    )
+    assert job.task_options["hint"] == "yes"
+
+
+# servers and keys
+
+KEY = "sk-very-secret-0123456789"
+MANY = "more than one address: repeat the flag: --base-url A --base-url B"
+
+
+def test_a_key_in_the_place_of_a_variables_name_is_refused_and_not_repeated(write: Any) -> None:
+    text = refused(write(f"endpoints: [{{base_url: 'http://a/v1'}}, {{api_key_env: {KEY}}}]\n"))
+    assert text == "endpoints[1].api_key_env must be the NAME of an environment variable (as OPENAI_API_KEY), not a key"
+
+
+def test_an_empty_name_of_a_variable_is_refused(write: Any) -> None:
+    assert "endpoints[0].api_key_env" in refused(write("endpoints: [{api_key_env: ''}]\n"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"endpoints: [{{api_key: {KEY}}}]\n",
+        f"endpoint: {{apikey: {KEY}}}\n",
+        f"OPENAI_API_KEY: {KEY}\n",
+        f"auth_token: {KEY}\n",
+    ],
+)
+def test_a_key_in_the_file_is_answered_with_where_keys_go(write: Any, content: str) -> None:
+    text = refused(write(content))
+    assert "export OPENAI_API_KEY=…, or name another variable in api_key_env" in text
+    assert KEY not in text
+
+
+def test_a_key_in_a_variable_of_ours_is_answered_with_where_keys_go(write: Any) -> None:
+    text = refused(write(), {"ASYNCGEN_API_KEY": KEY})
+    assert text.startswith("unknown environment variable ASYNCGEN_API_KEY: keys are never written")
+    assert KEY not in text
+
+
+def test_a_key_that_looks_like_a_key_only_by_its_end_is_an_ordinary_slip(write: Any) -> None:
+    assert refused(write("sampling: {max_token: 3}\n")).endswith("did you mean 'max_tokens'?")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "text"),
+    [
+        (["http://a/v1,http://b/v1"], f"base_url 'http://a/v1,http://b/v1' is {MANY}"),
+        (["http://a/v1 http://b/v1"], f"base_url 'http://a/v1 http://b/v1' is {MANY}"),
+        (["http://me:pw@a/v1,http://me:pw@b/v1"], f"base_url 'http://***@a/v1,http://***@b/v1' is {MANY}"),
+        (
+            ["http://a/chat/completions"],
+            "base_url 'http://a/chat/completions' goes too far: leave /chat/completions away",
+        ),
+        (["http://a/v1/completions/"], "base_url 'http://a/v1/completions/' goes too far: leave /completions away"),
+        (["http://a/v1", "http://b/v1", "http://a/v1/"], "base_url 'http://a/v1' is given twice: leave one away"),
+        (["a:8000/v1"], "base_url 'a:8000/v1' does not start with http:// or https://"),
+        (["me:pw@a:8000/v1"], "base_url '***@a:8000/v1' does not start with http:// or https://"),
+    ],
+)
+def test_a_slip_in_an_address_is_named(write: Any, addresses: list[str], text: str) -> None:
+    assert refused(write(), base_url=addresses) == text
+
+
+def test_two_models_of_one_server_are_two_endpoints(write: Any) -> None:
+    two = "endpoints: [{base_url: 'http://a/v1', model: m}, {base_url: 'http://a/v1', model: n}]\n"
+    assert [one.model for one in load(write(two)).endpoints] == ["m", "n"]
+    assert "is given twice" in refused(write(two), model="m")
 
 
 # names

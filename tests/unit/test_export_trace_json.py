@@ -99,7 +99,7 @@ def test_files_are_numbered_by_row_and_named_by_rollout() -> None:
 
 def test_each_trace_gets_a_file_in_the_shape_of_its_job(tmp_path: Path) -> None:
     traces = [two_turns(1), trace_line(2, tool_mode="none", data={"city": "Zürich"})]
-    assert FORMATS["trace-json"](traces, tmp_path / "out") == Counts(traces=2, files=2)
+    assert FORMATS["trace-json"](lambda: traces, tmp_path / "out") == Counts(out=tmp_path / "out", traces=2, files=2)
     assert written(tmp_path / "out", "trace_00001.json") == tools_document(traces[0])
     assert written(tmp_path / "out", "trace_00002.json") == geo_document(traces[1])
     text = (tmp_path / "out" / "trace_00002.json").read_text("utf-8")
@@ -107,28 +107,30 @@ def test_each_trace_gets_a_file_in_the_shape_of_its_job(tmp_path: Path) -> None:
 
 
 def test_an_export_can_run_again_and_says_what_it_left(tmp_path: Path) -> None:
-    write_trace_json([two_turns(1), two_turns(2)], tmp_path)
+    write_trace_json(lambda: [two_turns(1), two_turns(2)], tmp_path)
     (tmp_path / ".trace_00003.json.partial").touch()  # of an export that was killed
-    assert write_trace_json([two_turns(2)], tmp_path) == Counts(traces=1, files=1, leftover=1)
+    assert write_trace_json(lambda: [two_turns(2)], tmp_path) == Counts(out=tmp_path, traces=1, files=1, leftover=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["trace_00001.json", "trace_00002.json"]
 
 
 def test_a_folder_with_other_files_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match=r"thesis\.tex"):
-        write_trace_json([two_turns()], tmp_path)
+        write_trace_json(lambda: [two_turns()], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(InputError, match="is a file"):
-        write_trace_json([two_turns()], tmp_path / "out")
+        write_trace_json(lambda: [two_turns()], tmp_path / "out")
 
 
-def test_two_traces_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_traces_of_one_name_are_refused_before_a_file_is_written(tmp_path: Path) -> None:
+    traces = [trace_line(0, job="a"), trace_line(1, job="a"), trace_line(1, job="b")]
     with pytest.raises(InputError, match=r"b/1/0 would be the second trace_00001\.json"):
-        write_trace_json([trace_line(1, job="a"), trace_line(1, job="b")], tmp_path)
+        write_trace_json(lambda: traces, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def interrupted_write(path: Path) -> None:
@@ -146,7 +148,7 @@ def test_an_interrupted_file_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_what_was_written_reads_back_as_trace_lines(tmp_path: Path) -> None:
     original = two_turns(42, 3)
-    write_trace_json([original], tmp_path)
+    write_trace_json(lambda: [original], tmp_path)
     (read,) = read_trace_json(tmp_path)
     assert list(read) == [key for key in original if key != "crc"]
     assert read["id"] == "trace/42/3"
@@ -155,7 +157,7 @@ def test_what_was_written_reads_back_as_trace_lines(tmp_path: Path) -> None:
 
 
 def test_a_folder_can_be_shown_and_counted_like_a_run(tmp_path: Path) -> None:
-    write_trace_json([two_turns(1), trace_line(2, tool_mode="none")], tmp_path)
+    write_trace_json(lambda: [two_turns(1), trace_line(2, tool_mode="none")], tmp_path)
     stats = Stats()
     for trace in read_trace_json(tmp_path):
         stats.add(trace)
@@ -167,7 +169,7 @@ def test_a_folder_can_be_shown_and_counted_like_a_run(tmp_path: Path) -> None:
 
 
 def test_a_geo_document_reads_back_as_one_turn(tmp_path: Path) -> None:
-    write_trace_json([trace_line(5, turns=[turn(1, "Here.", reasoning="Palms.")], tool_mode="none")], tmp_path)
+    write_trace_json(lambda: [trace_line(5, turns=[turn(1, "Here.", reasoning="Palms.")], tool_mode="none")], tmp_path)
     (read,) = read_trace_json(tmp_path)
     (only,) = read["conversation_history"]
     assert (only["response"], only["reasoning"], only["finish_reason"]) == ("Here.", "Palms.", "stop")
@@ -213,7 +215,7 @@ def test_a_conversation_stored_anew_in_each_turn_is_read_once_and_without_pictur
 def test_the_same_question_in_two_turns_is_kept_in_both(tmp_path: Path) -> None:
     again = [message("user", "Go on.")]
     original = trace_line(turns=[turn(n, f"R{n}", messages=again) for n in (1, 2, 3)])
-    write_trace_json([original], tmp_path)
+    write_trace_json(lambda: [original], tmp_path)
     (read,) = read_trace_json(tmp_path)
     assert [entry["messages"] for entry in read["conversation_history"]] == [again, again, again]
 
@@ -237,7 +239,7 @@ def test_values_of_wrong_types_count_as_not_said(tmp_path: Path, document: dict[
 
 
 def test_files_come_in_the_order_of_rows_and_rollouts(tmp_path: Path) -> None:
-    write_trace_json([trace_line(index, rollout) for index in (100_000, 7) for rollout in (10, 2)], tmp_path)
+    write_trace_json(lambda: [trace_line(index, rollout) for index in (100_000, 7) for rollout in (10, 2)], tmp_path)
     assert [trace["id"] for trace in read_trace_json(tmp_path)] == [
         "trace/7/2",
         "trace/7/10",

@@ -82,5 +82,26 @@ def test_wrong_sql_is_the_users_mistake_and_reaches_nothing_outside(where: str):
     assert "\n" not in str(caught.value)
 
 
+def said(where: str) -> str:
+    traces = [trace(0, {"country": "france"}, **{"distance@km": 3.0})]
+    with pytest.raises(InputError) as caught:
+        list(filtered(lambda: traces, where))
+    return str(caught.value).removeprefix(f"--where {where!r}: ")
+
+
+def test_a_wrong_name_is_answered_with_every_name_there_is_and_the_prefixes():
+    names = "score, distance@km, total_turns, country, id, rollout, sample_index, answer, final_response, config_id"
+    prefixes = "; before a name reward., meta., data. say which is meant"
+    assert said("xyz > 1") == f"no column 'xyz' (known: {names}){prefixes}"
+    assert said("scor > 1") == f"no column 'scor': did you mean 'score'?{prefixes}"
+    assert said("answr = 'x'") == f"no column 'answr': did you mean 'answer'?{prefixes}"
+
+
+def test_slips_in_a_condition_are_answered_with_what_to_write():
+    assert said("distance@km < 5") == 'write "distance@km" in double quotes'
+    assert said("score >") == "the condition ends too early"
+    assert "a text needs single quotes: 'france'" in said("country = france")
+
+
 def test_without_traces_there_is_nothing_to_keep():
     assert kept([], "score > 0.5") == []

@@ -31,7 +31,7 @@ def test_a_glob_takes_the_files_that_match(tmp_path: Path) -> None:
         pq.write_table(pa.table({"name": [name]}), tmp_path / f"{name}.parquet")
     source = open_source(str(tmp_path / "train-*.parquet"))
     assert [source.read(row).data["name"] for row in range(source.rows)] == ["train-0", "train-1"]
-    with pytest.raises(InputError, match=r"there is no \.parquet file"):
+    with pytest.raises(InputError, match=r"there is no \.parquet or \.jsonl file"):
         open_source(str(tmp_path / "valid-*.parquet"))
 
 
@@ -83,7 +83,7 @@ def test_lines_are_found_across_the_blocks_of_the_scan(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     first = json.dumps({"n": 0, "pad": "x" * SCAN_BYTES})[: SCAN_BYTES - 3]
     path.write_text(first + "\n\n\n\n" + json.dumps({"n": 1}) + "\n" + json.dumps({"n": 2, "pad": "y" * SCAN_BYTES}))
-    cells = open_jsonl(path)
+    cells = open_jsonl([path])
     assert cells.rows == 3
     assert cells.row(1, ()) == {"n": 1}
     assert cells.row(2, ())["n"] == 2
@@ -104,6 +104,55 @@ def test_a_broken_line_is_one_bad_sample(tmp_path: Path, line: bytes) -> None:
     assert caught.value.reason == FailReason.BAD_SAMPLE
     assert source.read(2).data == {"n": 2}
     assert source.select(Selection(order_by="n desc")).indexes.tolist() == [2, 0, 1]
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Seven rows in three files with a fourth and a fifth that have none, and something else beside them."""
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    (folder / "a.jsonl").write_bytes(b'{"n": 0}\n\n{"n": 1, "s": "\xc3\xa9"}\n  \n')
+    (folder / "b.jsonl").write_bytes(b"")
+    (folder / "c.jsonl").write_bytes(b'\xef\xbb\xbf{"n": 2}\n{"n": 3}')
+    (folder / "d.jsonl").write_bytes(b"\n \n")
+    (folder / "e.ndjson").write_bytes(b'\xef\xbb\xbf \t{"n": 4}\n[]\n{"n": 6}')
+    (folder / "notes.txt").write_text("no rows")
+    (folder / ".hidden.jsonl").write_text('{"n": 9}')
+    return folder
+
+
+def test_a_folder_of_jsonl_files_counts_rows_over_them_in_sorted_order(shards: Path) -> None:
+    source = open_source(str(shards))
+    assert source.rows == 7
+    assert [source.read(row).data["n"] for row in (6, 0, 4, 3, 2, 1)] == [6, 0, 4, 3, 2, 1]
+    assert source.read(1).data == {"n": 1, "s": "é"}
+    assert (source.path, source.columns) == (str(shards), ("n", "s"))
+    with pytest.raises(EpisodeError, match="row 5 cannot be read"):
+        source.read(5)
+    assert source.select(Selection(where="n % 2 = 0", order_by="n desc")).indexes.tolist() == [6, 4, 2, 0]
+
+
+def test_a_glob_takes_the_jsonl_files_that_match(shards: Path) -> None:
+    source = open_source(str(shards / "[ac].jsonl"))
+    assert [source.read(row).data["n"] for row in range(source.rows)] == [0, 1, 2, 3]
+    with pytest.raises(InputError, match=r"notes\.txt' is no \.parquet or \.jsonl file"):
+        open_source(str(shards / "*"))
+    with pytest.raises(InputError, match="has no rows"):
+        open_source(str(shards / "[bd].jsonl"))
+
+
+def test_images_of_jsonl_shards_start_in_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(jpeg(1))
+    write_jsonl(tmp_path / "a.jsonl", [{"image": "none.jpg"}])
+    write_jsonl(tmp_path / "b.jsonl", [{"image": "1.jpg"}])
+    assert open_source(str(tmp_path)).read(1).images[0].load() == jpeg(1)
+
+
+def test_the_fingerprint_of_shards_changes_with_each_of_them(shards: Path) -> None:
+    before = open_source(str(shards)).fingerprint
+    assert open_source(str(shards)).fingerprint == before
+    (shards / "e.ndjson").write_bytes(b'{"n": 5}\n')
+    assert open_source(str(shards)).fingerprint != before
 
 
 def test_nan_and_lone_surrogates_in_json_are_mended(tmp_path: Path) -> None:
@@ -224,12 +273,14 @@ def test_the_fingerprint_of_files_changes_with_names_and_bytes_but_not_with_the_
         ("gone", "does not exist; give a folder written by datasets.save_to_disk"),
         ("", "dataset.path is empty"),
         ("x.csv", "files of type '.csv' are not read"),
-        ("folder", "there is no .parquet file; give"),
+        ("folder", "there is no .parquet or .jsonl file; give"),
+        ("folder", "or a folder or quoted glob of .parquet or .jsonl files"),
+        ("mixed", "has .parquet and .jsonl files: name those of one type"),
         ("parent", "but train in it are dataset folders"),
         ("empty.jsonl", "has no rows"),
         ("blank.jsonl", "has no rows"),
         ("bad.parquet", "cannot be read"),
-        ("*.csv", "is no .parquet file"),
+        ("*.csv", "is no .parquet or .jsonl file"),
     ],
 )
 def test_a_wrong_path_is_named_with_the_fix(
@@ -238,6 +289,9 @@ def test_a_wrong_path_is_named_with_the_fix(
     monkeypatch.chdir(tmp_path)
     Path("x.csv").write_text("a,b")
     Path("folder").mkdir()
+    Path("mixed").mkdir()
+    photos(1).to_parquet("mixed/a.parquet")
+    write_jsonl(Path("mixed/b.jsonl"), [{"n": 1}])
     photos(1).save_to_disk("parent/train")
     Path("empty.jsonl").touch()
     Path("blank.jsonl").write_text("\n \n")

@@ -1,0 +1,120 @@
+"""What is wrong with a resolved job: values out of range, and values that do not go together.
+
+Knows ranges and what to give instead. Does not know where a value came from, nor whether a path or a server is there.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from asyncgen.config.schema import Job
+
+REPEAT_BASE_URL = "repeat the flag: --base-url A --base-url B"
+
+OWN_FIELDS = frozenset({"messages", "model", "n", "stream", "tools"})
+"""Fields of a request that are not for `sampling.extra_body`."""
+
+
+def problems(job: Job) -> list[str]:
+    """What is out of range, one line each; empty when all is well."""
+    checks = [
+        (bool(job.dataset.path), "dataset.path is missing: give --dataset-path PATH"),
+        (bool(job.endpoints), "endpoints is empty: give --base-url URL"),
+        (job.dataset.num_samples >= -1, f"dataset.num_samples is {job.dataset.num_samples}: give -1 (all) or a number"),
+        (1 <= job.episode.rollouts <= 65_536, f"episode.rollouts is {job.episode.rollouts}: give 1 to 65536"),
+        (job.episode.max_turns >= 1, f"episode.max_turns is {job.episode.max_turns}: give 1 or more"),
+        (job.episode.deadline > 0, f"episode.deadline is {job.episode.deadline}: give seconds above 0"),
+        (job.episode.max_pixels >= 784, f"episode.max_pixels is {job.episode.max_pixels}: give 784 or more"),
+        (
+            job.episode.max_image_pixels >= 784,
+            f"episode.max_image_pixels is {job.episode.max_image_pixels}: give 784 or more",
+        ),
+        (job.sampling.max_tokens >= 1, f"sampling.max_tokens is {job.sampling.max_tokens}: give 1 or more"),
+        (job.sampling.temperature >= 0, f"sampling.temperature is {job.sampling.temperature}: give 0 or more"),
+        (job.endpoint.turn_timeout > 0, f"endpoint.turn_timeout is {job.endpoint.turn_timeout}: give seconds above 0"),
+        (
+            job.schedule.concurrency == "auto" or job.schedule.concurrency >= 1,
+            f"schedule.concurrency is {job.schedule.concurrency}: give 1 or more, or auto",
+        ),
+        (0 <= job.schedule.max_failed <= 1, f"schedule.max_failed is {job.schedule.max_failed}: give a share, 0 to 1"),
+        (job.schedule.grace >= 0, f"schedule.grace is {job.schedule.grace}: give 0 or more seconds"),
+        (job.store.disk_wait >= 0, f"store.disk_wait is {job.store.disk_wait}: give 0 or more seconds"),
+        (
+            (job.endpoint.max_outage or 0) >= 0,
+            f"endpoint.max_outage is {job.endpoint.max_outage}: give 0 or more seconds, or null",
+        ),
+    ]
+    found = [text for fine, text in checks if not fine]
+    return _unfit_numbers(asdict(job)) or [*found, *_endpoint_problems(job), *_sampling_problems(job)]
+
+
+def _unfit_numbers(value: Any, path: str = "") -> list[str]:
+    """NaN and the infinities: no range holds them, and JSON has no word for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return [f"{path} is {value}: give a finite number"]
+    if isinstance(value, Mapping):
+        inner = [(f"{path}.{key}" if path else str(key), one) for key, one in value.items()]
+    elif isinstance(value, list | tuple):
+        inner = [(f"{path}[{number}]", one) for number, one in enumerate(value)]
+    else:
+        return []
+    return [text for name, one in inner for text in _unfit_numbers(one, name)]
+
+
+def _endpoint_problems(job: Job) -> list[str]:
+    found = []
+    for number, endpoint in enumerate(job.endpoints):
+        if problem := _address_problem(endpoint.base_url):
+            found.append(f"base_url {without_user(endpoint.base_url)!r} {problem}")
+        if not _VARIABLE.fullmatch(endpoint.api_key_env):  # it may be the key itself, so it is not repeated
+            found.append(
+                f"endpoints[{number}].api_key_env must be the NAME of an environment variable (as OPENAI_API_KEY), "
+                "not a key"
+            )
+        if endpoint.max_concurrency is not None and endpoint.max_concurrency < 1:
+            found.append(f"endpoints: max_concurrency is {endpoint.max_concurrency}: give 1 or more")
+    servers = [(endpoint.base_url.rstrip("/"), endpoint.model) for endpoint in job.endpoints]
+    for address, _ in sorted({one for one in servers if servers.count(one) > 1}, key=str):
+        found.append(f"base_url {without_user(address)!r} is given twice: leave one away")
+    return found
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PATHS = ("/chat/completions", "/completions")
+
+
+def _address_problem(address: str) -> str:
+    if re.search(r"[,\s]", address):
+        return f"is more than one address: {REPEAT_BASE_URL}"
+    if not address.startswith(("http://", "https://")):
+        return "does not start with http:// or https://"
+    for path in _PATHS:
+        if address.rstrip("/").endswith(path):
+            return f"goes too far: leave {path} away"
+    return ""
+
+
+def without_user(text: str) -> str:
+    """The text with the user of each address in it as `***`: a password may stand there."""
+    return re.sub(r"[^/\s,]*@", "***@", text)
+
+
+def _sampling_problems(job: Job) -> list[str]:
+    sampling, rollouts = job.sampling, job.episode.rollouts
+    temperatures = sampling.temperatures
+    found = []
+    if temperatures is not None and len(temperatures) < rollouts:
+        found.append(f"sampling.temperatures has {len(temperatures)} values for {rollouts} rollouts: give one for each")
+    if any(one < 0 for one in temperatures or ()):
+        found.append(f"sampling.temperatures is {list(temperatures or ())}: give 0 or more")
+    if sampling.top_p is not None and not 0 < sampling.top_p <= 1:
+        found.append(f"sampling.top_p is {sampling.top_p}: give more than 0, at most 1")
+    if sampling.seed is not None and not -(2**63) <= sampling.seed < 2**63 - rollouts:
+        found.append(f"sampling.seed is {sampling.seed}: give a number of 64 bits")
+    if taken := sorted(OWN_FIELDS.intersection(sampling.extra_body)):
+        found.append(f"sampling.extra_body has {', '.join(taken)}: each request has that already; take it out")
+    return found
