@@ -15,7 +15,19 @@ from asyncgen.core.errors import AsyncgenError
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The `asyncgen` command. Exits with the code of the error that ended it (`core.errors`), or the command's own."""
+    _open_streams()
     sys.exit(call(sys.argv[1:] if argv is None else argv))
+
+
+def _open_streams() -> None:
+    """Give stdin, stdout and stderr somewhere to go where a supervisor closed them: else their numbers go to the next
+    files and sockets, and the event loop aborts the process."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def call(tokens: Sequence[str]) -> int:
@@ -25,8 +37,7 @@ def call(tokens: Sequence[str]) -> int:
     from asyncgen.cli.app import dispatch
 
     try:
-        code = dispatch(tokens)
-        sys.stdout.flush()
+        return _flushed(dispatch(tokens))
     except AsyncgenError as error:
         return _complain(str(error), error.exit_code)
     except CycloptsError as error:
@@ -36,14 +47,29 @@ def call(tokens: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # whoever read our output is gone; give the interpreter's last flush somewhere to go
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except OSError as error:
         if not error.filename:
             raise
         return _complain(f"{error.filename}: {error.strerror}", 2)
+
+
+def _flushed(code: int) -> int:
+    """The command's own code, once its output is out; what it did is done, whoever reads of it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+    except OSError as error:
+        _drop_output()
+        return _complain(f"the result cannot be written to stdout: {error.strerror}", code or 1)
     return code
+
+
+def _drop_output() -> None:
+    """Nobody takes it: give the interpreter's last flush somewhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str, code: int) -> int:

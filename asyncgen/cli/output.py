@@ -8,12 +8,22 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from asyncgen.core.errors import AsyncgenError
 from asyncgen.view.terminal import clean
 
 
+class OutputError(AsyncgenError):
+    """stdout takes nothing: its disk is full."""
+
+
 def line(text: str) -> None:
-    """A line of the result."""
-    sys.stdout.write(f"{text}\n")
+    """A line of the result. Raises OutputError, and BrokenPipeError where its reader is gone."""
+    try:
+        sys.stdout.write(f"{text}\n")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"the result cannot be written to stdout: {error.strerror}") from error
 
 
 def note(text: str) -> None:
@@ -26,5 +36,5 @@ def print_json(value: Any) -> int:
     """The result as JSON."""
     import orjson
 
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n")
+    line(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
     return 0

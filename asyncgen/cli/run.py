@@ -12,17 +12,21 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from asyncgen.cli.output import line, note, print_json
+from asyncgen.cli.output import OutputError, line, note, print_json
 from asyncgen.config.knobs import task_knobs
 from asyncgen.config.load import job_file, read_yaml, resolve
 from asyncgen.config.schema import Job
 from asyncgen.core.clock import SystemClock
 from asyncgen.core.task import Task
-from asyncgen.engine.progress import Progress
-from asyncgen.run.prepare import Options, Prepared, parse_reasons
+from asyncgen.run.place import output_directory
 from asyncgen.run.tasks import load_task_class, make_task
+from asyncgen.store.lock import refuse_if_held
+
+if TYPE_CHECKING:
+    from asyncgen.engine.progress import Progress
+    from asyncgen.run.prepare import Prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,7 @@ def load_job(job: str, *, base_url: tuple[str, ...], model: str | None, knobs: M
 def run_job(job: str, flags: Flags, knobs: Mapping[str, Any]) -> int:
     """Returns the exit code. Raises AsyncgenError for what fails before the first request."""
     resolved, task = load_job(job, base_url=flags.base_url, model=flags.model, knobs=knobs)
+    refuse_if_held(output_directory(resolved))
     raise_file_limit()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_start(resolved, task, flags))
@@ -80,8 +85,9 @@ def raise_file_limit() -> None:
 
 async def _start(job: Job, task: Task, flags: Flags) -> int:
     from asyncgen.endpoint.client import HttpTransport
+    from asyncgen.engine.progress import Progress
     from asyncgen.run.execute import FAILED_TOO_OFTEN, execute
-    from asyncgen.run.prepare import prepare
+    from asyncgen.run.prepare import Options, parse_reasons, prepare
     from asyncgen.view.live import make_screen
     from asyncgen.view.terminal import clean
 
@@ -98,17 +104,24 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
         summary = await execute(prepared, screen, progress, transport=transport, clock=clock)
     finally:
         await transport.close()
-    if flags.json:
-        print_json(summary.json())
-    else:
-        from asyncgen.view.summary import render_summary
-
-        line(render_summary(summary.json()))
+    try:
+        _print(summary.json(), as_json=flags.json)
+    except OutputError as error:
+        note(f"asyncgen: {error}")  # what was done is done: the exit code is the run's own
     if summary.error:
         note(f"asyncgen: {clean(summary.error)}")
     elif summary.exit_code == FAILED_TOO_OFTEN:
         note(f"asyncgen: more than a share of {job.schedule.max_failed:g} (--max-failed) of the episodes failed")
     return summary.exit_code
+
+
+def _print(summary: dict[str, Any], *, as_json: bool) -> None:
+    from asyncgen.view.summary import render_summary
+
+    if as_json:
+        print_json(summary)
+    else:
+        line(render_summary(summary))
 
 
 def _announce(prepared: Prepared) -> None:

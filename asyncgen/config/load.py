@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib.resources
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -63,10 +64,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (known: {', '.join(names)})"
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: YAML would let the last one win, and drop the others in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        counts = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key, count in counts.items():
+            if count > 1:
+                raise yaml.constructor.ConstructorError(problem=f"the key {key!r} stands {count} times")
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The file as nested dicts, its keys checked. Raises InputError."""
     try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
+        raw = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506  # a safe one that is stricter
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none

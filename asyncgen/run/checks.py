@@ -19,8 +19,8 @@ from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.transport import Transport
 from asyncgen.endpoint.wire import encode_message, request_chunks
 from asyncgen.engine.kit import make_kit, opening
-from asyncgen.run.prepare import output_directory
-from asyncgen.run.servers import Asked, resolve_models, targets_of
+from asyncgen.run.place import output_directory
+from asyncgen.run.servers import Asked, refuse_mixture, resolve_models, targets_of
 from asyncgen.run.tasks import check_columns
 
 PROBE_TIMEOUT = 60.0
@@ -43,9 +43,16 @@ async def check(job: Job, task: Task, *, transport: Transport, environ: Mapping[
     """Findings one by one, as they come."""
     for finding in _dataset(job, task):
         yield finding
-    for asked in targets_of(job.endpoints, environ):
-        async for finding in _server(job, task, asked, transport):
+    asked = targets_of(job.endpoints, environ)
+    models: list[str] = []
+    for one in asked:
+        async for finding in _server(job, task, one, transport, models):
             yield finding
+    if len(models) == len(asked):
+        try:
+            refuse_mixture(asked, models)
+        except InputError as error:
+            yield Finding("models", "fail", str(error))
 
 
 def _dataset(job: Job, task: Task) -> Iterator[Finding]:
@@ -101,13 +108,17 @@ def _disk(job: Job, rows: int) -> Finding:
     return Finding("disk", "ok" if free > need else "warn", text)
 
 
-async def _server(job: Job, task: Task, asked: Asked, transport: Transport) -> AsyncIterator[Finding]:
+async def _server(
+    job: Job, task: Task, asked: Asked, transport: Transport, models: list[str]
+) -> AsyncIterator[Finding]:
+    """Adds the server's model to `models`."""
     name = asked.target.name
     try:
         (model,) = await resolve_models([asked], transport, known="", new=True)
     except (InputError, AccountError) as error:
         yield Finding("endpoint", "fail", str(error))
         return
+    models.append(model)
     yield Finding("endpoint", "ok", f"{name} serves {model}")
     listed = await transport.models(asked.target, timeout=10)
     lengths = {one.id: one.max_model_len for one in listed} if not isinstance(listed, Fault) else {}
@@ -128,9 +139,8 @@ def _context(job: Job, length: int | None) -> Finding:
         return Finding("context", "ok", "the server does not say how long its context is")
     wanted = job.sampling.max_tokens
     if wanted >= length:
-        return Finding(
-            "context", "fail", f"the model's context is {length} tokens, sampling.max_tokens is {wanted}: lower it"
-        )
+        limits = f"the model's context is {length} tokens, sampling.max_tokens is {wanted}"
+        return Finding("context", "fail", f"{limits}: lower it")
     return Finding("context", "ok", f"{length} tokens; {wanted} for each turn's answer")
 
 

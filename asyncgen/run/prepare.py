@@ -19,13 +19,14 @@ from asyncgen.core.task import Task
 from asyncgen.endpoint.transport import Transport
 from asyncgen.engine.kit import Kit, make_kit
 from asyncgen.engine.requests import Server
+from asyncgen.run.place import output_directory
 from asyncgen.run.plan import Plan
 from asyncgen.run.servers import resolve_models, targets_of
 from asyncgen.run.shape import SEPARATOR, given_temperatures, keep_temperatures, shape_of
 from asyncgen.run.tasks import check_columns
 from asyncgen.store.card import write_card
 from asyncgen.store.files import DISK
-from asyncgen.store.layout import OWN_NAMES, RUN_FILE, parse_part, part_name
+from asyncgen.store.layout import RUN_FILE
 from asyncgen.store.run_file import config_diff, digest, read_run, redact, write_run
 from asyncgen.store.store import Store
 
@@ -75,38 +76,6 @@ class Prepared:
     config_id: str
     notes: Sequence[str]
     """Lines for the user: order, dropped rows, recovered shards."""
-
-
-def output_directory(job: Job) -> Path:
-    """The run directory: with a partition, a folder of its own in the output directory. Raises InputError."""
-    out = Path(job.store.output_dir or f"runs/{job.name}")
-    partition = parse_partition(job.schedule.partition)
-    parts = {one for path in _children(out) if (one := parse_part(path.name))}
-    if partition is None:
-        if parts:
-            total = max(parts)[1]
-            raise InputError(f"{out} holds partitions of {total}; give --partition k/{total} or another --output-dir")
-        return _usable(out)
-    if (out / RUN_FILE).exists() or any(_children(out / "traces")):
-        raise InputError(f"{out} is a run directory with traces of its own; give another --output-dir for partitions")
-    other = {total for _, total in parts} - {partition[1]}
-    if other:
-        total = min(other)
-        raise InputError(f"{out} holds partitions of {total}; give --partition k/{total} or another --output-dir")
-    return _usable(out / part_name(*partition))
-
-
-def _usable(directory: Path) -> Path:
-    """A run directory, or what a start left of one that ended before `run.json` was there, or nothing yet."""
-    if not (directory / RUN_FILE).exists():
-        others = sorted(path.name for path in _children(directory) if path.name not in OWN_NAMES)
-        if others:
-            raise InputError(f"{directory} holds other things ({others[0]}) and no run; give another --output-dir")
-    return directory
-
-
-def _children(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 async def prepare(

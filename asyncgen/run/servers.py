@@ -55,12 +55,17 @@ async def resolve_models(asked: Sequence[Asked], transport: Transport, *, known:
     Raises InputError, AccountError.
     """
     models = [await _resolve(one, transport, known=known, new=new) for one in asked]
+    refuse_mixture(asked, models)
+    return models
+
+
+def refuse_mixture(asked: Sequence[Asked], models: Sequence[str]) -> None:
+    """Servers may differ in their model only where each is named. Raises InputError."""
     if len(set(models)) > 1 and not all(one.spec.model for one in asked):
         served = ", ".join(f"{one.target.name} serves {model!r}" for one, model in zip(asked, models, strict=True))
         raise InputError(
             f"the servers have different models: {served}; name one with --model, or each server's under endpoints"
         )
-    return models
 
 
 async def _resolve(one: Asked, transport: Transport, *, known: str, new: bool) -> str:

@@ -80,6 +80,22 @@ def take_lock(directory: Path, files: FileLayer) -> Lock:
         files.close(descriptor)  # removed with its new directory between open and flock
 
 
+def refuse_if_held(directory: Path) -> None:
+    """An early look, before anything is loaded; the lock itself is taken later. Raises DirectoryInUse."""
+    try:
+        descriptor = os.open(directory / LOCK_FILE, os.O_RDONLY)
+    except OSError:
+        return  # there is none, or what is wrong is told when it is taken
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DirectoryInUse(_in_use(directory)) from None
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+
+
 def _same_file(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())

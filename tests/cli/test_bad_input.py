@@ -184,6 +184,8 @@ def test_a_wrong_command_is_named(run: Run, tmp_path: Path, words: tuple[str, ..
         ("task: [geo", ("job.yaml", "not valid YAML")),
         ("- geo", ("job.yaml", "mapping")),
         ("name: x", ("job.yaml", "'task' is missing")),
+        ("task: geo\nsampling: {seed: 1}\nsampling: {top_p: 1}", ("job.yaml", "the key 'sampling' stands 2 times")),
+        ("task: geo\nsampling: {seed: 1, seed: 2}", ("job.yaml", "the key 'seed' stands 2 times")),
         ("task: geo\nsamplign: {}", ("'samplign'", "did you mean 'sampling'")),
         ("task: geo\nsampling: {temprature: 1}", ("'sampling.temprature'", "did you mean 'temperature'")),
         ("task: geo\nsampling: {temperature: hot}", ("temperature",)),

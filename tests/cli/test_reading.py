@@ -424,6 +424,17 @@ def test_check_says_what_is_missing_and_goes_on(run: Run, photos: Path):
     assert (gone.code, states["dataset"], states["endpoint"]) == (2, "fail", "fail")
 
 
+def test_check_finds_servers_of_different_models(run: Run, photos: Path):
+    with ThreadedServer(answering) as one, ThreadedServer(answering, models=["other"]) as two:
+        words = ("--dataset-path", photos, "--base-url", one.base_url, "--base-url", two.base_url)
+        outcome = run("check", "geo", *words)
+        refused = run("run", "geo", *words)
+        assert not two.requests[3:]
+    for text in (outcome.out, refused.err):
+        assert "the servers have different models" in text
+    assert (outcome.code, refused.code) == (2, 2)
+
+
 @pytest.mark.parametrize("words", [("--help",), ("run", "--help"), ("run", "geo-tools", "--help"), ("--version",)])
 def test_help_loads_nothing_heavy(words: tuple[str, ...]):
     code = f"import sys; from asyncgen.cli import call; call({list(words)!r}); print(*sys.modules, file=sys.stderr)"

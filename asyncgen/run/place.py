@@ -1,0 +1,44 @@
+"""Where a run lives on disk, and whether somebody is at work there.
+
+Knows the output directory and its partitions. Loads nothing heavy: a second start is to be refused at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asyncgen.config.schema import Job, parse_partition
+from asyncgen.core.errors import InputError
+from asyncgen.store.layout import OWN_NAMES, RUN_FILE, parse_part, part_name
+
+
+def output_directory(job: Job) -> Path:
+    """The run directory: with a partition, a folder of its own in the output directory. Raises InputError."""
+    out = Path(job.store.output_dir or f"runs/{job.name}")
+    partition = parse_partition(job.schedule.partition)
+    parts = {one for path in _children(out) if (one := parse_part(path.name))}
+    if partition is None:
+        if parts:
+            total = max(parts)[1]
+            raise InputError(f"{out} holds partitions of {total}; give --partition k/{total} or another --output-dir")
+        return _usable(out)
+    if (out / RUN_FILE).exists() or any(_children(out / "traces")):
+        raise InputError(f"{out} is a run directory with traces of its own; give another --output-dir for partitions")
+    other = {total for _, total in parts} - {partition[1]}
+    if other:
+        total = min(other)
+        raise InputError(f"{out} holds partitions of {total}; give --partition k/{total} or another --output-dir")
+    return _usable(out / part_name(*partition))
+
+
+def _usable(directory: Path) -> Path:
+    """A run directory, or what a start left of one that ended before `run.json` was there, or nothing yet."""
+    if not (directory / RUN_FILE).exists():
+        others = sorted(path.name for path in _children(directory) if path.name not in OWN_NAMES)
+        if others:
+            raise InputError(f"{directory} holds other things ({others[0]}) and no run; give another --output-dir")
+    return directory
+
+
+def _children(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
