@@ -6,11 +6,14 @@ Knows what an error means for stderr and the exit code. Does not know the comman
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 
+from asyncgen.cli.output import OutputError, drop, flush
 from asyncgen.core.errors import AsyncgenError
+from asyncgen.view.terminal import note
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -47,33 +50,27 @@ def call(tokens: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        _drop_output()
+        drop(sys.stdout)
         return 0
     except OSError as error:
-        if not error.filename:
+        if not error.filename and error.errno != errno.ENOSPC:
             raise
-        return _complain(f"{error.filename}: {error.strerror}", 2)
+        if not error.filename:  # every file of a run is named; stdout is not
+            drop(sys.stdout)
+        return _complain(f"{error.filename or 'stdout'}: {error.strerror}", 2 if error.filename else 1)
 
 
 def _flushed(code: int) -> int:
     """The command's own code, once its output is out; what it did is done, whoever reads of it."""
     try:
-        sys.stdout.flush()
+        flush()
     except BrokenPipeError:
-        _drop_output()
-    except OSError as error:
-        _drop_output()
-        return _complain(f"the result cannot be written to stdout: {error.strerror}", code or 1)
+        pass
+    except OutputError as error:
+        return _complain(str(error), code or error.exit_code)
     return code
 
 
-def _drop_output() -> None:
-    """Nobody takes it: give the interpreter's last flush somewhere to go."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _complain(text: str, code: int) -> int:
-    from asyncgen.view.terminal import clean
-
-    print(f"asyncgen: {clean(text)}", file=sys.stderr)  # noqa: T201  # this is the screen
+    note(f"asyncgen: {text}")
     return code

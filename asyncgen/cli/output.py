@@ -1,15 +1,15 @@
-"""stdout for results, stderr for everything else.
+"""stdout, for results: what is to be done when it takes nothing.
 
-Knows the two streams and keeps others' texts from steering the terminal. Does not know what is printed.
+Knows the stream. Does not know what is printed; everything else goes to stderr (`view.terminal.note`).
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+from typing import IO, Any
 
 from asyncgen.core.errors import AsyncgenError
-from asyncgen.view.terminal import clean
 
 
 class OutputError(AsyncgenError):
@@ -23,13 +23,28 @@ def line(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"the result cannot be written to stdout: {error.strerror}") from error
+        raise _unwritable(error) from error
 
 
-def note(text: str) -> None:
-    """A line, or several, beside the result: what a server or a row said in it cannot steer the terminal."""
-    sys.stderr.write(f"{clean(text)}\n")
-    sys.stderr.flush()
+def flush() -> None:
+    """What `line` was given is out. Raises as it does; what is not out then is dropped."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop(sys.stdout)
+        raise
+    except OSError as error:
+        drop(sys.stdout)
+        raise _unwritable(error) from error
+
+
+def _unwritable(error: OSError) -> OutputError:
+    return OutputError(f"the result cannot be written to stdout: {error.strerror}")
+
+
+def drop(stream: IO[str]) -> None:
+    """Nobody takes it: this and all that comes, the interpreter's last flush too, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_json(value: Any) -> int:

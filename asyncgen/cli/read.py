@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from asyncgen.cli.output import line, note, print_json
+from asyncgen.cli.output import line, print_json
 from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
 from asyncgen.run.reading import failures_of, in_a_run, one_trace, status_of, traces_of, truth_columns
+from asyncgen.view.terminal import note
 
 
 def print_status(directory: Path, *, as_json: bool) -> int:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from asyncgen.cli.output import OutputError, line, note, print_json
+from asyncgen.cli.output import OutputError, drop, flush, line, print_json
 from asyncgen.config.knobs import task_knobs
 from asyncgen.config.load import job_file, read_yaml, resolve
 from asyncgen.config.schema import Job
@@ -23,6 +23,7 @@ from asyncgen.core.task import Task
 from asyncgen.run.place import output_directory
 from asyncgen.run.tasks import load_task_class, make_task
 from asyncgen.store.lock import refuse_if_held
+from asyncgen.view.terminal import note
 
 if TYPE_CHECKING:
     from asyncgen.engine.progress import Progress
@@ -89,7 +90,6 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
     from asyncgen.run.execute import FAILED_TOO_OFTEN, execute
     from asyncgen.run.prepare import Options, parse_reasons, prepare
     from asyncgen.view.live import make_screen
-    from asyncgen.view.terminal import clean
 
     clock = SystemClock()
     transport = HttpTransport()
@@ -104,24 +104,41 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
         summary = await execute(prepared, screen, progress, transport=transport, clock=clock)
     finally:
         await transport.close()
-    try:
-        _print(summary.json(), as_json=flags.json)
-    except OutputError as error:
-        note(f"asyncgen: {error}")  # what was done is done: the exit code is the run's own
+    _print(summary.json(), as_json=flags.json)
     if summary.error:
-        note(f"asyncgen: {clean(summary.error)}")
+        note(f"asyncgen: {summary.error}")
     elif summary.exit_code == FAILED_TOO_OFTEN:
         note(f"asyncgen: more than a share of {job.schedule.max_failed:g} (--max-failed) of the episodes failed")
     return summary.exit_code
 
 
 def _print(summary: dict[str, Any], *, as_json: bool) -> None:
+    """What was done is done, whether or not stdout takes it: the exit code is the run's own."""
     from asyncgen.view.summary import render_summary
 
-    if as_json:
-        print_json(summary)
-    else:
-        line(render_summary(summary))
+    def show() -> None:
+        if as_json:
+            print_json(summary)
+        else:
+            line(render_summary(summary))
+
+    _try_stdout(show)
+
+
+def _try_stdout(show: Callable[[], None]) -> bool:
+    """Whether what it prints is out. If not, nothing is ever printed there again, and stderr is told why, unless the
+    reader has just gone."""
+    try:
+        show()
+        flush()
+    except BrokenPipeError:
+        drop(sys.stdout)
+        return False
+    except OutputError as error:
+        drop(sys.stdout)
+        note(f"asyncgen: {error}")
+        return False
+    return True
 
 
 def _announce(prepared: Prepared) -> None:
@@ -156,10 +173,8 @@ def _log_samples(prepared: Prepared, progress: Progress, say: Callable[[str], No
 
     def show(encoded: bytes, folder: str) -> None:
         number = progress.done + progress.failed.total()
-        try:
-            say(render_block(number, total, orjson.loads(encoded), saved_to=str(prepared.directory / folder)))
-            sys.stdout.flush()
-        except BrokenPipeError:  # nobody reads the blocks any more: that is no reason to stop
+        block = render_block(number, total, orjson.loads(encoded), saved_to=str(prepared.directory / folder))
+        if not _try_stdout(lambda: say(block)):  # nobody takes the blocks any more: that is no reason to stop
             progress.on_trace = progress.on_failure = None
 
     progress.on_trace = lambda trace: show(encode_trace(trace), "traces")

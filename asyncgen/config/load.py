@@ -67,12 +67,24 @@ def nearest(name: str, known: Iterable[str]) -> str:
 class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice: YAML would let the last one win, and drop the others in silence."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        counts = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        for key, count in counts.items():
-            if count > 1:
-                raise yaml.constructor.ConstructorError(problem=f"the key {key!r} stands {count} times")
-        return super().construct_mapping(node, deep)
+    def get_single_node(self) -> yaml.Node | None:
+        """The document as it is written: merged keys (`<<`) and aliases are not followed yet."""
+        root: yaml.Node | None = super().get_single_node()
+        waiting, seen = [root], set[int]()
+        while waiting:
+            node = waiting.pop()
+            if node is None or id(node) in seen or not isinstance(node.value, list):
+                continue
+            seen.add(id(node))
+            if not isinstance(node, yaml.MappingNode):
+                waiting += node.value
+                continue
+            counts = Counter((key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            for (_, key), count in counts.items():
+                if count > 1:
+                    raise yaml.constructor.ConstructorError(problem=f"the key {key!r} stands {count} times")
+            waiting += [value for _, value in node.value]
+        return root
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

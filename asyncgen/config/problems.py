@@ -17,6 +17,8 @@ REPEAT_BASE_URL = "repeat the flag: --base-url A --base-url B"
 
 OWN_FIELDS = frozenset({"messages", "model", "n", "stream", "tools"})
 """Fields of a request that are not for `sampling.extra_body`."""
+OWN_SAMPLING = ("temperature", "max_tokens", "top_p", "seed")
+"""Those that have a setting of their own."""
 
 
 def problems(job: Job) -> list[str]:
@@ -70,15 +72,17 @@ def _endpoint_problems(job: Job) -> list[str]:
     for number, endpoint in enumerate(job.endpoints):
         if problem := _address_problem(endpoint.base_url):
             found.append(f"base_url {without_user(endpoint.base_url)!r} {problem}")
-        if not _VARIABLE.fullmatch(endpoint.api_key_env):  # it may be the key itself, so it is not repeated
+        if endpoint.api_key_env and not _VARIABLE.fullmatch(
+            endpoint.api_key_env
+        ):  # it may be the key itself, so it is not repeated
             found.append(
                 f"endpoints[{number}].api_key_env must be the NAME of an environment variable (as OPENAI_API_KEY), "
                 "not a key"
             )
         if endpoint.max_concurrency is not None and endpoint.max_concurrency < 1:
             found.append(f"endpoints: max_concurrency is {endpoint.max_concurrency}: give 1 or more")
-    servers = [(endpoint.base_url.rstrip("/"), endpoint.model) for endpoint in job.endpoints]
-    for address, _ in sorted({one for one in servers if servers.count(one) > 1}, key=str):
+    servers = [(endpoint.base_url.rstrip("/"), endpoint.model, endpoint.api_key_env) for endpoint in job.endpoints]
+    for address, *_ in sorted({one for one in servers if servers.count(one) > 1}, key=str):
         found.append(f"base_url {without_user(address)!r} is given twice: leave one away")
     return found
 
@@ -88,8 +92,10 @@ _PATHS = ("/chat/completions", "/completions")
 
 
 def _address_problem(address: str) -> str:
-    if re.search(r"[,\s]", address):
+    if re.search(r"[,\s]+https?://", address):
         return f"is more than one address: {REPEAT_BASE_URL}"
+    if re.search(r"\s", address):
+        return "has a blank in it: take it out"
     if not address.startswith(("http://", "https://")):
         return "does not start with http:// or https://"
     for path in _PATHS:
@@ -100,7 +106,7 @@ def _address_problem(address: str) -> str:
 
 def without_user(text: str) -> str:
     """The text with the user of each address in it as `***`: a password may stand there."""
-    return re.sub(r"[^/\s,]*@", "***@", text)
+    return re.sub(r"(//|^)[^/?#]*@", r"\1***@", text)
 
 
 def _sampling_problems(job: Job) -> list[str]:
@@ -117,4 +123,9 @@ def _sampling_problems(job: Job) -> list[str]:
         found.append(f"sampling.seed is {sampling.seed}: give a number of 64 bits")
     if taken := sorted(OWN_FIELDS.intersection(sampling.extra_body)):
         found.append(f"sampling.extra_body has {', '.join(taken)}: each request has that already; take it out")
+    found += [
+        f"sampling.extra_body has {name}: give sampling.{name} instead"
+        for name in OWN_SAMPLING
+        if sampling.extra_body.get(name) is not None  # a null takes it out of the request
+    ]
     return found

@@ -84,7 +84,7 @@ class Task:
 
 def fill(template: str, data: Mapping[str, Any]) -> str:
     """Fill `{column}` fields. `{{column}}` is a literal `{column}`; braces around anything else stay as they are,
-    and so do those after a letter or a `^` (`\\boxed{x}`, `x^{n}`). A null fills in as nothing.
+    and so do LaTeX's: those after a command, `^` or `_` (`\\boxed{x}`, `x^{n}`). A null fills in as nothing.
 
     Raises EpisodeError(bad_sample) for a column that the row does not have.
     """
@@ -96,7 +96,11 @@ def template_columns(template: str) -> list[str]:
     return [piece for piece, is_field in _pieces(template) if is_field]
 
 
-_FIELD = re.compile(r"\{(\{[A-Za-z_][\w.-]*\})\}|(?<![\w^])\{([A-Za-z_][\w.-]*)\}")
+_FIELD = re.compile(
+    r"\{(?P<literal>\{[A-Za-z_][\w.-]*\})\}"
+    r"|(?P<latex>(?:\\[A-Za-z]+\*?|[\^_])(?:\{[A-Za-z_][\w.-]*\})+)"
+    r"|\{(?P<column>[A-Za-z_][\w.-]*)\}"
+)
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +110,8 @@ def _pieces(template: str) -> Sequence[tuple[str, bool]]:
     at = 0
     for match in _FIELD.finditer(template):
         pieces.append((template[at : match.start()], False))
-        pieces.append((match[2], True) if match[2] else (match[1], False))
+        column = match["column"]
+        pieces.append((column, True) if column else (match["literal"] or match["latex"], False))
         at = match.end()
     return (*pieces, (template[at:], False))
 

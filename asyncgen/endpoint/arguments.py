@@ -1,13 +1,26 @@
-"""The arguments of a tool call: from the text that a model wrote to an object, and to a text that any server takes.
+"""The name and arguments of a tool call: from the text that a model wrote to an object, and to what any server takes.
 
 Knows JSON. Knows nothing of the tools' schemas.
 """
 
 from __future__ import annotations
 
+import re
+
 import orjson
 
 from asyncgen.core.types import Json
+
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_NAME = 64
+"""Characters; with the letters above, OpenAI's rule for a function's name."""
+
+
+def sent_name(name: str) -> str:
+    """A function's name as it goes back to a server: strict ones refuse every later turn over one bad name in the
+    history. Names of tools that exist never change.
+    """
+    return _NO_NAME.sub("_", name)[:_LONGEST_NAME] or "unnamed"
 
 
 def parse_arguments(text: str) -> dict[str, Json] | None:

@@ -14,7 +14,7 @@ import orjson
 
 from asyncgen.core.types import Json, Message, Picture, ToolCall
 from asyncgen.endpoint.answer import parse_completions, parse_models
-from asyncgen.endpoint.arguments import canonical_arguments
+from asyncgen.endpoint.arguments import canonical_arguments, sent_name
 from asyncgen.endpoint.lenient import clean
 
 __all__ = [
@@ -64,7 +64,7 @@ def encode_message(message: Message, cache: MutableMapping[str, bytes] | None = 
         head["content"] = clean(message.text)
     rest: dict[str, Json] = {}
     if message.name:
-        rest["name"] = clean(message.name)
+        rest["name"] = sent_name(message.name)
     if message.tool_call_id:
         rest["tool_call_id"] = clean(message.tool_call_id)
     if message.tool_calls:
@@ -118,7 +118,7 @@ def _encode_part(part: object, cache: MutableMapping[str, bytes]) -> list[bytes]
 
 
 def _encode_call(call: ToolCall) -> dict[str, Json]:
-    function = {"name": clean(call.name), "arguments": canonical_arguments(call.arguments)}
+    function = {"name": sent_name(call.name), "arguments": canonical_arguments(call.arguments)}
     return {"id": clean(call.id), "type": "function", "function": function}
 
 

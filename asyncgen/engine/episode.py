@@ -208,17 +208,24 @@ def _ask(plan: Plan, state: EpisodeState, messages: tuple[Message, ...]) -> Step
 
 
 def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
-    """End without a clear answer: read the last visible text once more, leniently unless it was cut off."""
+    """End without a clear answer: read the last visible text once more, leniently unless it was cut off.
+
+    What stands beside a call that was run is a guess that the model went on from, not its answer: it only counts in the
+    last turn, after which nothing came.
+    """
     if not state.turns:
         return Finish(stop=stop, answer="", final_response="")
-    visible = last_visible(state.turns)
-    text = without_calls(visible) if plan.tools else visible
+    last = state.turns[-1]
+    turn = next((turn for turn in reversed(state.turns) if turn.visible.strip()), last)
+    text = "" if turn is not last and turn.results else turn.visible
+    text = without_calls(text) if plan.tools else text
     if stop is StopReason.LENGTH:
-        return Finish(stop=stop, answer=plan.task.answer(text), final_response=visible)
+        answer = plan.task.answer(text) if turn is last else ""
+        return Finish(stop=stop, answer=answer, final_response=turn.visible)
     answer = plan.task.final_answer(text)
-    if answer and not state.turns[-1].results and stop in {StopReason.NO_ANSWER, StopReason.MAX_TURNS}:
+    if answer and turn is last and not last.results and stop in {StopReason.NO_ANSWER, StopReason.MAX_TURNS}:
         stop = StopReason.ANSWERED
-    return Finish(stop=stop, answer=answer, final_response=visible)
+    return Finish(stop=stop, answer=answer, final_response=turn.visible)
 
 
 def last_visible(turns: Sequence[Turn]) -> str:

@@ -50,12 +50,16 @@ def make_kit(task: Task) -> Kit:
 def _without_examples(schema: Mapping[str, Json]) -> Mapping[str, Json]:
     """As it is sent: some servers refuse keywords that no grammar needs."""
     function = schema["function"]
-    parameters = function["parameters"]
-    bare = {
-        name: {key: value for key, value in one.items() if key != "examples"}
-        for name, one in parameters.get("properties", {}).items()
-    }
+    parameters = function.get("parameters")
+    if not (isinstance(parameters, Mapping) and isinstance(parameters.get("properties"), Mapping)):
+        return schema
+    bare = {name: _without_example(one) for name, one in parameters["properties"].items()}
     return {**schema, "function": {**function, "parameters": {**parameters, "properties": bare}}}
+
+
+def _without_example(schema: Json) -> Json:
+    """Of one property; `true` is a schema too."""
+    return {key: value for key, value in schema.items() if key != "examples"} if isinstance(schema, Mapping) else schema
 
 
 def opening(task: Task, sample: Sample, kit: Kit, mode: ToolMode) -> list[Message]:

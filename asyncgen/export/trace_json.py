@@ -1,4 +1,4 @@
-"""One JSON file a trace: the conversation by turns, or for a job without tools the row and the server's only answer.
+"""One JSON file a trace: the conversation by turns, or of a single turn without tools the row and the server's answer.
 
 Knows these two shapes and the files' names. Reading such folders is `asyncgen.export.trace_folder`'s business.
 """
@@ -35,7 +35,7 @@ def tools_document(trace: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def geo_document(trace: Mapping[str, Json]) -> dict[str, Json]:
-    """The row, and the server's last answer as the OpenAI API gives it."""
+    """The row, and the server's only answer as the OpenAI API gives it."""
     turn = trace["conversation_history"][-1] if trace["conversation_history"] else {}
     response = turn.get("response", "")
     message = {"role": "assistant", "content": response, "reasoning_content": turn.get("reasoning", "")}
@@ -52,9 +52,9 @@ def geo_document(trace: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def document(trace: Mapping[str, Json]) -> dict[str, Json]:
-    """Row and answer for a trace of a job without tools, else the conversation by turns."""
-    shape = geo_document if trace["metadata"].get("tool_mode") == ToolMode.NONE else tools_document
-    return shape(trace)
+    """Row and answer for a trace of one turn in a job without tools, else the conversation by turns."""
+    single = trace["metadata"].get("tool_mode") == ToolMode.NONE and len(trace["conversation_history"]) <= 1
+    return geo_document(trace) if single else tools_document(trace)
 
 
 def file_name(trace: Mapping[str, Json], width: int = 5) -> str:

@@ -17,7 +17,9 @@ BATCH = 2000
 _PARTS = (("reward", "reward_score"), ("meta", "metadata"), ("data", "sample_data"))
 _TOP = ("id", "rollout", "sample_index", "answer", "final_response", "config_id")
 _ROW = "__row"
-_TYPES = {bool: "BOOLEAN", int: "DOUBLE", float: "DOUBLE", str: "VARCHAR"}
+_TYPES = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR"}
+_NUMBERS = {"BIGINT", "DOUBLE"}
+_WIDEST = 2**63
 
 
 def filtered(read: Callable[[], Iterable[Mapping[str, Json]]], where: str) -> Iterator[Mapping[str, Json]]:
@@ -42,7 +44,7 @@ def _batches(traces: Iterable[Mapping[str, Json]]) -> Iterator[list[Mapping[str,
 
 
 def _kinds(traces: Iterable[Mapping[str, Json]]) -> dict[str, dict[str, str]]:
-    """SQL type of each scalar of each part; text where a column has two types."""
+    """SQL type of each scalar of each part: whole numbers stay so where all are; text where a column has two types."""
     kinds: dict[str, dict[str, str]] = {alias: {} for alias, _ in _PARTS}
     for trace in traces:
         for alias, part in _PARTS:
@@ -50,9 +52,11 @@ def _kinds(traces: Iterable[Mapping[str, Json]]) -> dict[str, dict[str, str]]:
                 kind = _TYPES.get(type(value))
                 if kind is None:
                     continue
+                if kind == "BIGINT" and not -_WIDEST <= value < _WIDEST:
+                    kind = "DOUBLE"
                 known = kinds[alias].setdefault(name, kind)
                 if known != kind:
-                    kinds[alias][name] = "VARCHAR"
+                    kinds[alias][name] = "DOUBLE" if {known, kind} == _NUMBERS else "VARCHAR"
     return kinds
 
 
@@ -61,6 +65,8 @@ def _kept(
 ) -> Iterator[Mapping[str, Json]]:
     import duckdb
     import pyarrow as pa
+
+    from asyncgen.source.conditions import one_condition, refuse_ambiguous
 
     columns: dict[str, Any] = {_ROW: pa.array(range(len(batch)))}
     for alias, part in _PARTS:
@@ -72,10 +78,9 @@ def _kept(
     connection.register("__batch", pa.table(columns))
     try:
         query = f"SELECT {_ROW} FROM ({_select(kinds)}) WHERE ({where}\n) ORDER BY {_ROW}"  # noqa: S608  # the user's SQL
-        statements = connection.extract_statements(query)
-        if len(statements) != 1:
-            raise duckdb.ParserException("give one condition, without ';'")
-        rows = connection.execute(statements[0]).fetchall()
+        for names in kinds.values():
+            refuse_ambiguous(where, list(names))
+        rows = connection.execute(one_condition(connection, query, where)).fetchall()
     except duckdb.Error as error:
         raise InputError(f"--where {where!r}: {_reason(error, where, kinds)}") from error
     finally:
@@ -106,17 +111,22 @@ def _quoted(name: str) -> str:
 
 
 def _value(value: Json, kind: str) -> Json:
+    """Null where it does not fit: a run that goes on may have added it after the types were looked at."""
     if value is None or not isinstance(value, bool | int | float | str):
         return None
     if kind == "VARCHAR":
         return str(value)
-    return value if kind == "BOOLEAN" else float(value)
+    if kind == "BOOLEAN" or isinstance(value, bool | str):
+        return value if _TYPES[type(value)] == kind else None
+    if kind == "DOUBLE":
+        return float(value)
+    return value if isinstance(value, int) and -_WIDEST <= value < _WIDEST else None
 
 
 def _arrow(kind: str) -> Any:
     import pyarrow as pa
 
-    return {"BOOLEAN": pa.bool_(), "DOUBLE": pa.float64(), "VARCHAR": pa.string()}[kind]
+    return {"BOOLEAN": pa.bool_(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "VARCHAR": pa.string()}[kind]
 
 
 def _reason(error: Any, where: str, kinds: Mapping[str, Mapping[str, str]]) -> str:

@@ -26,9 +26,12 @@ Pair = tuple[float, float]
 
 
 def _hemisphere(letter: str, word: str, chinese: str) -> str:
-    """A letter counts in capitals and alone, or right after a number (`40.7N`, but not the exponent of `1E2`)."""
+    """A letter counts in capitals and alone, or right after a number (`40.7N`, but not the exponent of `1E2`); a small
+    one only after a degree sign, minutes or seconds.
+    """
     alone = rf"(?<![A-Za-z0-9]){letter}(?![A-Za-z])|(?<=[0-9]){letter}(?![A-Za-z0-9+-])"
-    return rf"(?i:(?<![a-z]){word}(?![a-z]))|{chinese}|{alone}"
+    small = rf"(?:(?<=°)|(?<=° )|(?<=[0-9]['\"])|(?<=[0-9]['\"] )){letter.lower()}(?![A-Za-z])"
+    return rf"(?i:(?<![a-z]){word}(?![a-z]))|{chinese}|{alone}|{small}"
 
 
 _FULL_WIDTH = str.maketrans("０１２３４５６７８９．＋", "0123456789.+")
@@ -39,12 +42,14 @@ _REWRITES = tuple(
         (r"[{}$]", " "),
         (r"\\(?=[\"'])", ""),
         (r"\\(?:text|math)(?:rm|bf|it|sf|tt|normal)?(?![a-z])|\\operatorname(?![a-z])", " "),
+        (r"&(?:deg|#176|#[xX][bB]0);|\^ *[oO0](?![0-9a-z.])", "°"),
         (r"(?:\^ *)?\\(?:circ|(?:text)?degree)(?![a-z])|[º˚∘度]|(?i:(?<![a-z])deg(?:ree)?s?(?![a-z]))", "°"),
         (r"(?:\^ *)?\\prime(?![a-z])|[′’‘分]", "'"),
         (r"[″”“秒]|' ?'", '"'),
         (r"(?:±|\\pm(?![a-zA-Z])|\+/-) *+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?: *+°)?", ""),
         (r"\\[a-zA-Z]+|\\[^a-zA-Z]|[~^()\[\]（）【】*`\s]", " "),
-        (r"[−–‒﹣－](?= ?[0-9.])", "-"),
+        (r"[−–‒﹣－‐‑](?= ?[0-9.])|(?<![0-9])—(?=[0-9.])", "-"),
+        (r"_ *(?=[NSEW](?![A-Za-z]))", " "),
         (r"[，、；;]", ","),
         (r"[：＝=≈]", ":"),
         (r"(?i:(?<![a-z])lat(?:itude)?(?![a-z])\.?)|纬度", " lat "),
@@ -139,9 +144,10 @@ def first_pair(text: str) -> Pair | None:
     if _are_decimal_commas(angles, plain):
         return None
     only_two = len(angles) == 2 and all(angle.decimal for angle in angles)
+    spread = sum(bool(angle.hemisphere) for angle in angles) > 1  # `33 48 0 S, 70 36 0 W`: degrees are not beside it
     for one, two in pairwise(angles):
         marked = one.axis and two.axis
-        if marked or only_two or _GAP.fullmatch(plain, one.end, two.start):
+        if marked or (not spread and (only_two or _GAP.fullmatch(plain, one.end, two.start))):
             return _ordered(one, two, plain)
     return None
 

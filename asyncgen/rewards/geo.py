@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, Final
 
-from asyncgen.core.errors import EpisodeError, FailReason
+from asyncgen.core.errors import EpisodeError, FailReason, InputError
 from asyncgen.core.trace import Trace
 from asyncgen.core.types import Context, Json, Sample, Scores
 from asyncgen.rewards.coordinates import Pair, first_pair, on_globe, parse_coordinates
@@ -76,6 +76,11 @@ class GeoReward:
 
     failure: ClassVar[Scores] = GEO_FAILURE
     """A task's `scores`."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a scale that gives no score."""
+        if not (math.isfinite(self.scale_km) and self.scale_km > 0):
+            raise InputError(f"scale_km is {self.scale_km}: give kilometres above 0")
 
     def __call__(self, context: Context, sample: Sample, trace: Trace) -> Scores:  # noqa: ARG002  # a reward's signature
         """The scores in the contract's order. Raises EpisodeError(bad_sample) if the row has no truth."""

@@ -223,7 +223,7 @@ def _note_servers(view: View, before: dict[str, str]) -> dict[str, str]:
     if len(states) == 1:
         return {}
     down = {one.name: one.last_fault for one in states if one.down}
-    up = f"{len(states) - len(down)} of {len(states)} servers are up"
+    up = f"{sum(not one.down for one in states)} of {len(states)} servers are up"
     for name in down.keys() - before.keys():
         view.store.events.write("server_down", server=name, text=down[name])
         view.watcher.say(f"{name} is down, {up}: {down[name]}")

@@ -22,12 +22,12 @@ from asyncgen.engine.requests import Server
 from asyncgen.run.place import output_directory
 from asyncgen.run.plan import Plan
 from asyncgen.run.servers import resolve_models, targets_of
-from asyncgen.run.shape import SEPARATOR, given_temperatures, keep_temperatures, shape_of
+from asyncgen.run.shape import SEPARATOR, aligned, merged_temperatures, shape_of, temperatures_of
 from asyncgen.run.tasks import check_columns
 from asyncgen.store.card import write_card
 from asyncgen.store.files import DISK
 from asyncgen.store.layout import RUN_FILE
-from asyncgen.store.run_file import config_diff, digest, read_run, redact, write_run
+from asyncgen.store.run_file import config_diff, digest, read_run, redact_words, write_run
 from asyncgen.store.store import Store
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ async def prepare(
     directory = output_directory(job)
     store = Store.open(
         directory,
-        argv=redact(sys.argv),
+        argv=redact_words(sys.argv),
         clock=clock,
         durability=job.store.durability,
         disk_wait=job.store.disk_wait,
@@ -112,37 +112,35 @@ async def _prepare(
     past = read_run(store.directory) if (store.directory / RUN_FILE).exists() else {}
     latest = past.get("configs", {}).get(past.get("config_id"), {})
     known = latest if _has_traces(store) else {}
-    if known and past["name"] != job.name and not options.accept_config_change:
-        raise ConfigChanged(
-            f"the traces in {store.directory} are named {past['name']}/…, and this job's name is {job.name}: "
-            "give another --output-dir, or --accept-config-change"
-        )
+    if known and not options.accept_config_change:
+        _refuse_another_name(past, job, store.directory)
     known_model = str(latest.get("model", ""))
     asked = targets_of(job.endpoints, environ)
     models = [one.spec.model or known_model for one in asked]
-    shape = keep_temperatures(
-        shape_of(job, task, kit.schemas, models, source.fingerprint), known, given=given_temperatures(past)
-    )
-    _refuse_changes(known, shape if all(models) else {**shape, "model": known_model}, options, store.directory)
+    shape: Mapping[str, Any] = shape_of(job, task, kit.schemas, models, source.fingerprint)
+    before, now = past.get("temperatures", []) if known else [], temperatures_of(job)
+    if known and before:
+        used = store.done.rollouts() | store.failed.rollouts()
+        known, shape = aligned(known, shape, before=before, now=now, used=used)
+    _refuse_changes(known, shape if all(models) else {**shape, "model": known_model}, past, options, store.directory)
     plan = Plan(indexes=selected.indexes, rollouts=job.episode.rollouts, store=store, retry=options.retry)
     counts = plan.counts()
     if counts[2]:
         single = "" if SEPARATOR in known_model else known_model
-        models = await resolve_models(asked, transport, known=single, new=not past)
+        models = await resolve_models(asked, transport, known=single, new=not known)
         shape = {**shape, "model": shape_of(job, task, (), models, "")["model"]}
-        _refuse_changes(known, shape, options, store.directory)
-    elif known:
-        shape = known  # nothing is left to do, so nothing changes: whatever was accepted, no trace is made with it
-    config_id = past["config_id"] if shape is known else digest(shape)
-    _write_run(job, task, store, source, plan.total, (config_id, shape), past, clock)
-    if known and (changes := config_diff(known, shape)):
+        _refuse_changes(known, shape, past, options, store.directory)
+        changes = _changes(known, shape, past)
+    else:  # nothing is left to do, so nothing changes: whatever was accepted, no trace is made with it
+        changes, shape, now = [], latest if known else shape, before or now
+    config_id = past["config_id"] if shape is latest else digest(shape)
+    temperatures = merged_temperatures(before, now)
+    _write_run(job, task, store, source, plan.total, (config_id, shape), temperatures, past, clock)
+    if changes:
         store.events.write("config_change", config_id=config_id, changes=changes)
     notes = _notes(store, selected)
     if known and known["dataset"] != shape["dataset"]:
-        notes.append(
-            f"the dataset is another one: the {counts[0] + counts[1]} rows that count as done or failed were rows of "
-            "the one before; give another --output-dir to do them again"
-        )
+        notes.append(_another_dataset(counts))
     specs = [replace(one.spec, model=model) for one, model in zip(asked, models, strict=True)]
     return Prepared(
         job=replace(job, endpoints=tuple(specs)),
@@ -189,8 +187,37 @@ def _has_traces(store: Store) -> bool:
     return len(store.done) + len(store.failed) > 0
 
 
-def _refuse_changes(known: Mapping[str, Any], shape: Mapping[str, Any], options: Options, directory: Path) -> None:
+def _changes(known: Mapping[str, Any], shape: Mapping[str, Any], past: Mapping[str, Any]) -> list[str]:
+    """What differs from the traces that there are, one line each. What is written as *** still has its digest."""
     changes = config_diff(known, shape) if known else []
+    if known and not changes and digest(shape) != past["config_id"]:
+        return ["a value whose key sounds like that of a secret (it is not stored, so it cannot be shown)"]
+    return changes
+
+
+def _refuse_another_name(past: Mapping[str, Any], job: Job, directory: Path) -> None:
+    if past["name"] != job.name:
+        raise ConfigChanged(
+            f"the traces in {directory} are named {past['name']}/…, and this job's name is {job.name}: "
+            "give another --output-dir, or --accept-config-change"
+        )
+
+
+def _another_dataset(counts: tuple[int, int, int]) -> str:
+    return (
+        f"the dataset is another one: the {counts[0] + counts[1]} episodes that count as done or failed were rows of "
+        "the one before; give another --output-dir to do them again"
+    )
+
+
+def _refuse_changes(
+    known: Mapping[str, Any],
+    shape: Mapping[str, Any],
+    past: Mapping[str, Any],
+    options: Options,
+    directory: Path,
+) -> None:
+    changes = _changes(known, shape, past)
     if changes and not options.accept_config_change:
         if known["task"] != shape["task"]:
             raise ConfigChanged(
@@ -211,6 +238,7 @@ def _write_run(
     source: Source,
     total: int,
     named_shape: tuple[str, Mapping[str, Any]],
+    temperatures: Sequence[float],
     past: Mapping[str, Any],
     clock: Clock,
 ) -> None:
@@ -224,6 +252,7 @@ def _write_run(
         "config": asdict(job),
         "config_id": config_id,
         "configs": {**past.get("configs", {}), config_id: shape},
+        "temperatures": list(temperatures),
         "total": total,
         "dataset": {"path": source.path, "fingerprint": source.fingerprint, "rows": source.rows},
         "columns": list(task.columns),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import fields
 from types import MemberDescriptorType
 from typing import Any
@@ -26,10 +27,13 @@ def check_class(task_class: type[Task]) -> None:
     for name in CONSTANTS:
         if name in names:
             raise InputError(f"{task_class.__name__}.{name} is no option: write {name}: ClassVar = …")
+    declared: set[str] = set()
+    """By the class itself or by one between it and `base`: what `base` says does not count any more."""
     for base in task_class.__mro__[: task_class.__mro__.index(Task)]:
-        for name in (names & vars(base).keys()) - inspect.get_annotations(base).keys():
+        declared |= inspect.get_annotations(base).keys()
+        for name in (names & vars(base).keys()) - declared:
             value = vars(base)[name]
-            if not isinstance(value, MemberDescriptorType):  # of a dataclass with slots
+            if not isinstance(value, MemberDescriptorType | property):  # of a dataclass with slots; a computed value
                 raise InputError(
                     f"{base.__name__}.{name} has no type, so it replaces no default: write "
                     f"{name}: {type(value).__name__} = …"
@@ -39,8 +43,10 @@ def check_class(task_class: type[Task]) -> None:
 def check_recipe(task: Task) -> None:
     """Look at a task's tools, rewards, scores, columns and methods. Raises InputError."""
     owner = type(task).__name__
-    for name in ("tools", "rewards", "columns"):
+    for name in ("tools", "rewards"):
         _sequence(f"{owner}.{name}", getattr(task, name))
+    if not isinstance(task.columns, AbstractSet):
+        _sequence(f"{owner}.columns", task.columns)
     for one in task.tools:
         _tool(f"{owner}.tools", one)
     for reward in task.rewards:

@@ -17,6 +17,7 @@ from asyncgen.core.trace import Trace
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from asyncgen.core.types import ImageRef
     from asyncgen.source.base import Source
 
 MAX_IMAGE_PIXELS = 400_000_000
@@ -38,6 +39,8 @@ def restore_images(
     from asyncgen.tools.gallery import restore
 
     record = asdict(trace) if isinstance(trace, Trace) else trace
+    if "images" not in record:
+        raise DataError("this is no whole trace: it has no `images` (the files of --to trace-json leave them out)")
     records = record["images"]
     if not records:
         return []
@@ -49,13 +52,10 @@ def restore_images(
         raise DataError(f"{source.path} has {source.rows} rows; trace {record['id']} is of row {index}")
     refs = source.read(index).images
 
-    def load(column: str, occurrence: int) -> bytes:
-        mine = [ref for ref in refs if ref.column == column]
-        if occurrence >= len(mine):
-            raise DataError(f"row {index} of {source.path} has no image {occurrence} in column {column!r}")
-        return mine[occurrence].load()
+    def stored(column: str) -> list[ImageRef]:
+        return [ref for ref in refs if ref.column == column]
 
-    return restore(records, load, max_image_pixels=MAX_IMAGE_PIXELS)
+    return restore(records, stored, max_image_pixels=MAX_IMAGE_PIXELS, name=str(record["id"]))
 
 
 @lru_cache(maxsize=4)

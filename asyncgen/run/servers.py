@@ -51,7 +51,7 @@ async def resolve_models(asked: Sequence[Asked], transport: Transport, *, known:
     """The model to ask each endpoint for.
 
     `known`: the model that the run asked before, where no other is named (`""`: none, or not the same one everywhere).
-    `new`: the run has never started, so a server that is not there is the user's mistake; a resume waits for it.
+    `new`: the run has no trace yet, so a server that is not there is the user's mistake; a resume waits for it.
     Raises InputError, AccountError.
     """
     models = [await _resolve(one, transport, known=known, new=new) for one in asked]
@@ -82,6 +82,8 @@ async def _resolve(one: Asked, transport: Transport, *, known: str, new: bool) -
         return wanted or known
     if outcome.kind is FaultKind.AUTH and one.target.api_key is None:
         variable = one.spec.api_key_env
+        if _USER.match(one.spec.base_url):
+            raise AccountError(f"{one.target.name} refuses the user in its address: {outcome.text}")
         raise AccountError(
             f"{one.target.name} wants a key, and the variable {variable} is not set ({outcome.text}): "
             f"export {variable}=…"

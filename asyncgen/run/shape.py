@@ -1,13 +1,13 @@
 """What shapes the text of traces, and so makes them alike: the thing that `config_id` is the digest of.
 
 Knows what belongs to it: model, sampling, task and options, prompts, tool schemas, turn limits, image limits, the
-dataset's fingerprint. Paths, endpoints, selection, numbers, rollouts and rewards do not, nor do temperatures that are
-added for more rollouts.
+dataset's fingerprint. Paths, endpoints, selection, numbers, rollouts and rewards do not, nor do temperatures of
+rollouts that have no traces yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -45,24 +45,48 @@ def shape_of(
     }
 
 
-def given_temperatures(past: Mapping[str, Any]) -> list[float]:
-    """The temperature of each rollout by a run file; `[]` where it is the server's own."""
-    config = past.get("config", {})
-    sampling = config.get("sampling", {})
-    if given := sampling.get("temperatures"):
-        return list(given)
-    one = sampling.get("temperature")
-    return [] if one is None else [one] * config.get("episode", {}).get("rollouts", 1)
+def temperatures_of(job: Job) -> list[float]:
+    """The temperature of each rollout."""
+    return [sampling_of(job, rollout)["temperature"] for rollout in range(job.episode.rollouts)]
 
 
-def keep_temperatures(shape: dict[str, Json], known: Mapping[str, Any], *, given: Sequence[float]) -> dict[str, Json]:
-    """`shape` with the temperatures of `known` where its own only go on from those that were `given` last: more
-    rollouts change no trace that there is, nor its `config_id`.
+def merged_temperatures(before: Sequence[float], now: Sequence[float]) -> list[float]:
+    """Those of `now`, and of the rollouts that this start leaves out those of `before`."""
+    return [*now, *before[len(now) :]]
+
+
+def same_temperatures(before: Sequence[float], now: Sequence[float], used: Collection[int]) -> bool:
+    """Whether the rollouts that have traces (`used`) keep the temperatures they were made with. More rollouts, or
+    fewer, change no trace that there is.
     """
-    new = shape["sampling"]["temperatures"]
-    if not known or not given or not new or list(new[: len(given)]) != list(given):
-        return shape
-    return {**shape, "sampling": {**shape["sampling"], "temperatures": known["sampling"]["temperatures"]}}
+    return all(one == other for k, (one, other) in enumerate(zip(before, now, strict=False)) if k in used)
+
+
+def spelled_out(shape: Mapping[str, Json], temperatures: Sequence[float], *, one_by_one: bool) -> dict[str, Json]:
+    """`shape` with a temperature for each rollout, or with the one that all have."""
+    each = list(temperatures) if one_by_one else None
+    return _with_temperatures(shape, {"temperature": temperatures[0], "temperatures": each})
+
+
+def aligned(
+    known: Mapping[str, Json],
+    shape: Mapping[str, Json],
+    *,
+    before: Sequence[float],
+    now: Sequence[float],
+    used: Collection[int],
+) -> tuple[Mapping[str, Json], Mapping[str, Json]]:
+    """Both shapes, with temperatures that differ only where a rollout that has traces would get another one."""
+    if same_temperatures(before, now, used):
+        kept = {name: known["sampling"][name] for name in ("temperature", "temperatures")}
+        return known, _with_temperatures(shape, kept)
+    merged = merged_temperatures(before, now)
+    one_by_one = len({*before}) > 1 or len({*merged}) > 1
+    return spelled_out(known, before, one_by_one=one_by_one), spelled_out(shape, merged, one_by_one=one_by_one)
+
+
+def _with_temperatures(shape: Mapping[str, Json], given: Mapping[str, Json]) -> dict[str, Json]:
+    return {**shape, "sampling": {**shape["sampling"], **given}}
 
 
 def sampling_of(job: Job, rollout: int) -> dict[str, Any]:

@@ -20,6 +20,32 @@ _NEAR = re.compile(r'syntax error at or near "(.+?)"')
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 
 
+def one_condition(connection: duckdb.DuckDBPyConnection, query: str, where: str) -> duckdb.Statement:
+    """The statement of `query`, which has `(where\\n)` in it. Raises duckdb.Error where that is not one condition: with
+    a bracket of its own it could end the query's and go on with whatever it likes.
+    """
+    statements = connection.extract_statements(query)
+    try:
+        duckdb.SQLExpression(where)
+    except (duckdb.ParserException, duckdb.InvalidInputException):
+        statements = []
+    if len(statements) != 1:
+        raise duckdb.ParserException("give one condition, without ';'")
+    return statements[0]
+
+
+def refuse_ambiguous(where: str, names: Sequence[str]) -> None:
+    """SQL takes no notice of case: it cannot tell `Lat` from `lat`. Raises duckdb.Error where the condition names one
+    of such a pair.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name.lower(), []).append(name)
+    for lowered, same in alike.items():
+        if len(same) > 1 and re.search(rf"(?<!\w){re.escape(lowered)}(?!\w)", where.lower()):
+            raise duckdb.BinderException(f"{' and '.join(same)} differ only in case, which SQL does not tell apart")
+
+
 def fault(error: duckdb.Error, where: str, names: Sequence[str]) -> str:
     """One line; `names` are those that the condition may use."""
     text = str(error)

@@ -68,13 +68,16 @@ def image_bytes(value: Any, root: Path, place: str) -> bytes:
 
     `place` says where the cell stands ("row 12, column 'image'"). Raises EpisodeError(bad_image).
     """
+    empty = "is empty"
     if isinstance(value, dict):
         stored = value.get("bytes")
+        if isinstance(stored, str) and stored:
+            empty = "has its bytes as a text: give a path, or a data: URI (data:image/jpeg;base64,…)"
         value = stored if isinstance(stored, bytes) and stored else value.get("path")
     if isinstance(value, (bytes, bytearray)) and value:
         return bytes(value)
     if not isinstance(value, str) or not value:
-        what = "is empty" if not value else f"is {type(value).__name__}, neither bytes nor a path"
+        what = f"is {type(value).__name__}, neither bytes nor a path" if value else empty
         raise _bad_image(f"{place}: the image {what}")
     if DATA_URI.match(value):
         return _data_uri(value, place)

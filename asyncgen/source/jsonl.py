@@ -27,6 +27,8 @@ ROWS_FOR_COLUMNS = 100
 ROWS_AT_ONCE = 1024
 BOM = b"\xef\xbb\xbf"
 BLANK = b" " * len(BOM)
+JSON_BLANKS = b" \t\r\n"
+"""White space to JSON (RFC 8259); Python's `strip` takes form feeds too."""
 
 
 class JsonCells:
@@ -123,16 +125,17 @@ def line_offsets(file: Path) -> NDArray[np.int64]:
 def _without_blank(file: Path, offsets: NDArray[np.int64], doubtful: NDArray[np.intp]) -> NDArray[np.int64]:
     """`doubtful` are the lines that begin with white space: only those are looked at."""
     with file.open("rb") as stream:
-        begins_with_bom = stream.read(len(BOM)) == BOM
-        blank = [line for line in doubtful.tolist() if _is_blank(stream.seek, stream.read, offsets, line)]
-    if begins_with_bom:
-        offsets[0] += len(BOM)
+        lines = doubtful.tolist()
+        if stream.read(len(BOM)) == BOM:
+            offsets[0] += len(BOM)
+            lines = [0, *lines]
+        blank = [line for line in lines if _is_blank(stream.seek, stream.read, offsets, line)]
     return np.delete(offsets, blank)
 
 
 def _is_blank(seek: Callable[[int], int], read: Callable[[int], bytes], offsets: NDArray[np.int64], line: int) -> bool:
     seek(int(offsets[line]))
-    return not read(int(offsets[line + 1] - offsets[line])).strip()
+    return not read(int(offsets[line + 1] - offsets[line])).strip(JSON_BLANKS)
 
 
 def _read_files(files: Sequence[Path], ends: NDArray[np.int64], start: int, end: int) -> bytes:

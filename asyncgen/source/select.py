@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.source.base import Cells, Selected, Selection
-from asyncgen.source.conditions import UNKNOWN_COLUMN, fault
+from asyncgen.source.conditions import UNKNOWN_COLUMN, fault, one_condition, refuse_ambiguous
 
 SHUT: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
@@ -88,8 +88,7 @@ def sorted_rows(column: pa.ChunkedArray, name: str, *, descending: bool) -> Inde
     column = plain(column)
     if pa.types.is_null(column.type):
         return np.arange(len(column), dtype=np.int64)
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
+    column = _without_nan(column)
     direction = "descending" if descending else "ascending"
     try:
         order = pc.sort_indices(pa.table({"value": column}), sort_keys=[("value", direction)])
@@ -108,10 +107,11 @@ def matching(cells: Cells, images: Collection[str], where: str) -> NDArray[np.bo
     while number in (name.lower() for name in cells.columns) or number in where.lower():
         number += "_"
     table = cells.table(named) if named else pa.table({})
-    arrays = {name: plain(table[name]) for name in named}
+    arrays = {name: _without_nan(plain(table[name])) for name in named}
     rows = pa.table({**arrays, number: np.arange(cells.rows, dtype=np.int64)})
     kept = np.zeros(cells.rows, dtype=np.bool_)
     try:
+        refuse_ambiguous(where, named)
         kept[_query(rows, number, where)] = True
     except duckdb.Error as error:
         known = [name for name in cells.columns if name not in images]
@@ -124,10 +124,7 @@ def _query(rows: pa.Table, number: str, where: str) -> Indexes:
         connection.register("data", rows)
         connection.execute("SET lock_configuration=true")
         query = f"SELECT {number} FROM data WHERE ({where}\n)"  # noqa: S608  # the user's own SQL is meant to run
-        statements = connection.extract_statements(query)
-        if len(statements) != 1:
-            raise duckdb.ParserException("give one condition, without ';'")
-        found: Indexes = connection.execute(statements[0]).fetchnumpy()[number]
+        found: Indexes = connection.execute(one_condition(connection, query, where)).fetchnumpy()[number]
     return found
 
 
@@ -148,6 +145,11 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if column.type == pa.string_view():
         return column.cast(pa.large_string())
     return column
+
+
+def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """NaN as null, as a trace has it: for SQL it would be larger than any number."""
+    return pc.if_else(pc.is_nan(column), None, column) if pa.types.is_floating(column.type) else column
 
 
 def _image(error: duckdb.Error, images: Collection[str]) -> str:

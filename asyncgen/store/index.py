@@ -73,6 +73,11 @@ class DoneIndex:
         self._keys = self._np.delete(self._keys, at)
         return True
 
+    def rollouts(self) -> set[int]:
+        """Those of which there is any key: 10 ms at a million."""
+        old: list[int] = self._np.unique(self._keys & self._np.uint64(0xFFFF)).tolist()
+        return {*old, *(packed & 0xFFFF for packed in self._fresh)}
+
     def missing(self, indexes: NDArray[Any], rollouts: int) -> Iterator[tuple[int, int]]:
         """`(index, rollout)` for rollout < `rollouts` that are not in the set, sample by sample in the given order.
 

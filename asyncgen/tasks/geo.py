@@ -73,6 +73,10 @@ class Geo(Task):
     columns: ClassVar = ("lat", "lon")
     difficulty: ClassVar = "locatability_score"
 
+    def __post_init__(self) -> None:
+        """A scale that gives no score is refused before the first request."""
+        GeoReward(scale_km=self.scale_km)
+
     def check(self, sample: Sample) -> None:
         """A photo without a place cannot be scored."""
         GeoReward().place(sample.data)

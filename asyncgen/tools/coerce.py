@@ -138,7 +138,7 @@ def _float(value: Json) -> float:
 
 
 def _option(value: Json, options: tuple[Any, ...]) -> Any:
-    for option in options:
+    for option in sorted(options, key=lambda option: type(option) is not type(value)):  # `"1"` is `"1"` before it is 1
         try:
             if coerce(value, type(option)) == option:
                 return option

@@ -138,11 +138,15 @@ class Gallery:
 
 
 def restore(
-    records: Sequence[Mapping[str, Json]], load: Callable[[str, int], bytes], *, max_image_pixels: int
+    records: Sequence[Mapping[str, Json]],
+    stored: Callable[[str], Sequence[ImageRef]],
+    *,
+    max_image_pixels: int,
+    name: str = "trace",
 ) -> list[Image.Image]:
     """The pictures of a trace's `images`, pixel by pixel as the run had them before any JPEG encoding.
 
-    `load(column, n)` gives the stored file of the row's n-th image (from 0) in that column. Raises DataError.
+    `stored(column)` gives the row's images in that column, `name` is for texts. Raises DataError.
     """
     if [record.get("image") for record in records] != list(range(len(records))):
         raise DataError("the trace's pictures are not numbered in order, from 0")
@@ -153,40 +157,77 @@ def restore(
         try:
             if record["source"] == "sample":
                 column = record["column"]
-                data = load(column, columns[column])
-                still = read(data, max_image_pixels=max_image_pixels)
+                base, picture = _found(record, stored(column), columns[column], max_image_pixels, name)
                 columns[column] += 1
-                base, picture = still.image, _as_seen(still, data, record)
             else:
                 picture = base = _redone(bases, record, max_image_pixels)
         except (EpisodeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise DataError(f"picture {number} cannot be restored: {error}") from error
+            raise DataError(f"{name}: picture {number} cannot be restored: {error}") from error
         bases.append(base)
         pictures.append(picture)
     return pictures
 
 
-def _as_seen(still: Still, data: bytes, record: Mapping[str, Json]) -> Image.Image:
-    """At the size sent. Raises ValueError for a file that is not the one that the trace saw; where it was encoded anew,
-    another release of Pillow may also be why the bytes differ, so that is only warned about."""
-    base = still.image
+def _found(
+    record: Mapping[str, Json], refs: Sequence[ImageRef], likely: int, max_image_pixels: int, name: str
+) -> tuple[Image.Image, Image.Image]:
+    """A sample's picture in full, and at the size sent. A trace does not say which of a column's images it saw: the
+    one whose bytes match, and the `likely` one where none does. Raises ValueError for another file; where it was
+    encoded anew, another release of Pillow may also be why the bytes differ, so that is only warned about.
+    """
+    if likely >= len(refs):
+        raise ValueError(f"the row has {len(refs)} images in column {record['column']!r}")
+    wrong: EpisodeError | None = None
+    first: tuple[Still, str] | None = None
+    for ref in (refs[likely], *refs[:likely], *refs[likely + 1 :]):
+        try:
+            data = ref.load()
+            still = read(data, max_image_pixels=max_image_pixels)
+        except EpisodeError as error:
+            wrong = wrong or error
+            continue
+        difference = _difference(still, data, record)
+        if not difference:
+            return still.image, resized(still.image, (record["width"], record["height"]))
+        first = first or (still, difference)
+    if first is None:
+        assert wrong  # noqa: S101  # there is an image, and it could not be read
+        raise wrong
+    still, difference = first
+    if _as_stored(still, record) or not _fits(still, record):
+        raise ValueError(difference)
+    warnings.warn(f"{name}: picture {record['image']}: {difference}", stacklevel=4)
+    return still.image, resized(still.image, (record["width"], record["height"]))
+
+
+def _difference(still: Still, data: bytes, record: Mapping[str, Json]) -> str:
+    """Why this file is not the one that the trace saw; `""` if it is."""
     size = (record["width"], record["height"])
-    if not (1 <= size[0] <= base.width and 1 <= size[1] <= base.height):
-        raise ValueError(
-            f"the trace has {size[0]}x{size[1]}, the dataset's file {base.width}x{base.height}: it is another"
-        )
-    seen = resized(base, size)
-    if still.mime and size == base.size:
-        if _digest(data) != record["sha256"]:
-            raise ValueError("the dataset's file is another than the one that was sent: its SHA-256 differs")
-    elif _digest(encode_jpeg(seen, QUALITY)) != record["sha256"]:
-        text = f"picture {record['image']}: the dataset's file, or Pillow's JPEG, is not the one that the trace saw"
-        warnings.warn(text, stacklevel=3)
-    return seen
+    if not _fits(still, record):
+        full = still.image.size
+        return f"the trace has {size[0]}x{size[1]}, the dataset's file {full[0]}x{full[1]}: it is another"
+    if _as_stored(still, record):
+        same = _digest(data) == record["sha256"]
+        return "" if same else "the dataset's file is another than the one that was sent: its SHA-256 differs"
+    if _digest(encode_jpeg(resized(still.image, size), QUALITY)) == record["sha256"]:
+        return ""
+    return f"column {record['column']!r}: the dataset's file, or Pillow's JPEG, is not the one that the trace saw"
+
+
+def _fits(still: Still, record: Mapping[str, Json]) -> bool:
+    width, height = still.image.size
+    return bool(1 <= record["width"] <= width and 1 <= record["height"] <= height)
+
+
+def _as_stored(still: Still, record: Mapping[str, Json]) -> bool:
+    """It was sent as it lies there."""
+    return bool(still.mime) and still.image.size == (record["width"], record["height"])
 
 
 def _redone(bases: Sequence[Image.Image], record: Mapping[str, Json], max_image_pixels: int) -> Image.Image:
     """A tool's picture. Its size is known before a pixel is touched, so no stored number can ask for a huge one."""
+    if not record["op"]:
+        raise ValueError("a tool made it by itself, so there is nothing to make it from again")
     arguments = json.loads(record["arguments"])
     number = arguments["image"]
     if type(number) is not int or not 0 <= number < len(bases):

@@ -32,6 +32,9 @@ FRAMES: Final[Mapping[str, str]] = {
 """What `{frame}` in a docstring becomes."""
 
 
+_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One argument that the model may give."""
@@ -114,9 +117,15 @@ def tool(function: Callable[..., Any]) -> FunctionTool:
     """Make a tool of a sync or async function `(context, …) → str | ToolResult | Picture | list[str | Picture]`.
 
     The docstring before `Args:` is the tool's description, the lines under it describe the parameters; `{coordinates}`
-    and `{frame}` are filled in by the run. Raises InputError for a signature that no JSON schema can describe.
+    and `{frame}` are filled in by the run. Raises InputError for a signature that no JSON schema can describe, and
+    for a name that servers refuse.
     """
-    name = function.__name__
+    name = getattr(function, "__name__", "")
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"tool {name or function!r}: make it from a function with a name of at most 64 of the letters A-Z and a-z, "
+            "digits and _"
+        )
     context, *taken = inspect.signature(function).parameters.values() or (None,)
     if context is None or context.kind not in {context.POSITIONAL_ONLY, context.POSITIONAL_OR_KEYWORD}:
         raise InputError(f"tool {name} has no context: its first parameter must be one, `def {name}(context, …)`")

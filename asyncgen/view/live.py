@@ -9,10 +9,11 @@ import asyncio
 import os
 import sys
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from asyncgen.view.terminal import clean
+from asyncgen.view.terminal import clean, note
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -142,8 +143,7 @@ class PlainScreen:
 
     def say(self, text: str) -> None:
         """A line."""
-        sys.stderr.write(f"{clean(text)}\n")
-        sys.stderr.flush()
+        note(text)
 
 
 class RichScreen:
@@ -155,11 +155,11 @@ class RichScreen:
         self._console = Console(stderr=True)
 
     async def watch(self, view: View) -> None:
-        """Four frames a second, until cancelled."""
+        """Four frames a second, until cancelled, or until the terminal is gone: the run goes on without it."""
         from rich.live import Live
 
         meter = Meter()
-        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+        with suppress(OSError), Live(console=self._console, auto_refresh=False, transient=True) as live:
             while True:
                 live.update(_panel(meter.look(view)), refresh=True)
                 await asyncio.sleep(FRAME)
@@ -168,7 +168,8 @@ class RichScreen:
         """A line above the live ones."""
         from rich.text import Text
 
-        self._console.print(Text(clean(text)))
+        with suppress(OSError):
+            self._console.print(Text(clean(text)))
 
 
 def _panel(figures: Figures) -> Group:

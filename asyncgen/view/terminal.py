@@ -5,7 +5,9 @@ Knows control codes, escape sequences and invisible characters. Knows nothing of
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 
 # A sequence that never ends is not taken for one: only its introducer goes, so that no text can hide behind it.
 _SEQUENCE = re.compile(
@@ -26,6 +28,16 @@ def clean(text: str) -> str:
     text = _CONTROL.sub("", text)
     text = _INVISIBLE.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def note(text: str) -> None:
+    """A line, or several, on stderr, and nothing in it steers the terminal. Where stderr is gone or full it goes
+    nowhere: no run ends for want of a reader."""
+    try:
+        sys.stderr.write(f"{clean(text)}\n")
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def one_line(text: str) -> str:

@@ -342,7 +342,7 @@ def test_another_dataset_that_is_accepted_says_which_rows_count_as_done(photos: 
         other = asyncgen(*words)
         assert len(server.requests) == 3
     assert other.code == 0, other.err
-    assert "the dataset is another one: the 1 rows that count as done or failed" in other.err
+    assert "the dataset is another one: the 1 episodes that count as done or failed" in other.err
 
 
 def test_another_scale_of_the_score_is_no_change(photos: Path, tmp_path: Path):

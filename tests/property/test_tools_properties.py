@@ -174,7 +174,7 @@ async def test_a_chain_of_edits_is_restored_pixel_by_pixel(
     await image_zoom_in_tool(run, {"bbox_2d": list(corners[1])})
     keys = ("image", "source", "column", "op", "arguments", "width", "height", "sha256")
     lines = [{key: getattr(picture, key) for key in keys} for picture in run.pictures]
-    restored = restore(lines, lambda column, occurrence: stored(kind), max_image_pixels=100_000)
+    restored = restore(lines, lambda column: [ref(stored(kind))], max_image_pixels=100_000)
     seen = [(picture.width, picture.height) for picture in run.pictures]
     assert [image.size for image in restored] == seen
     for number in (1, 2, 3):

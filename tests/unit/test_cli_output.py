@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncgen.cli.output import note
+from asyncgen.view.terminal import note
 
 
 def test_a_note_cannot_steer_the_terminal_and_keeps_its_lines(capsys: pytest.CaptureFixture[str]):

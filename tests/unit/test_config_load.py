@@ -282,8 +282,26 @@ def test_a_key_in_the_place_of_a_variables_name_is_refused_and_not_repeated(writ
     assert text == "endpoints[1].api_key_env must be the NAME of an environment variable (as OPENAI_API_KEY), not a key"
 
 
-def test_an_empty_name_of_a_variable_is_refused(write: Any) -> None:
-    assert "endpoints[0].api_key_env" in refused(write("endpoints: [{api_key_env: ''}]\n"))
+def test_an_empty_name_of_a_variable_means_no_key(write: Any) -> None:
+    local = load(write("endpoints: [{base_url: 'http://a/v1', api_key_env: ''}]\n"))
+    assert [one.api_key_env for one in local.endpoints] == [""]
+
+
+def test_two_keys_of_one_server_are_two_endpoints(write: Any) -> None:
+    two = "endpoints: [{base_url: 'http://a/v1', api_key_env: A}, {base_url: 'http://a/v1/', api_key_env: B}]\n"
+    assert [one.api_key_env for one in load(write(two)).endpoints] == ["A", "B"]
+
+
+@pytest.mark.parametrize("address", ["http://h/a,b/v1", "http://u:p,w@h/v1", "http://[::1]:8000/v1", "https://h:1/v1/"])
+def test_an_unusual_address_is_one_address(write: Any, address: str) -> None:
+    assert [one.base_url for one in load(write(), base_url=[address]).endpoints] == [address]
+
+
+@pytest.mark.parametrize("name", ["temperature", "max_tokens", "top_p", "seed"])
+def test_a_field_with_a_setting_of_its_own_is_refused_in_extra_body_unless_it_is_null(write: Any, name: str) -> None:
+    text = refused(write(f"sampling: {{extra_body: {{{name}: 1}}}}\n"))
+    assert text == f"sampling.extra_body has {name}: give sampling.{name} instead"
+    assert load(write(f"sampling: {{extra_body: {{{name}: null}}}}\n")).sampling.extra_body == {name: None}
 
 
 @pytest.mark.parametrize(
@@ -324,6 +342,8 @@ def test_a_key_that_looks_like_a_key_only_by_its_end_is_an_ordinary_slip(write: 
         (["http://a/v1/completions/"], "base_url 'http://a/v1/completions/' goes too far: leave /completions away"),
         (["http://a/v1", "http://b/v1", "http://a/v1/"], "base_url 'http://a/v1' is given twice: leave one away"),
         (["a:8000/v1"], "base_url 'a:8000/v1' does not start with http:// or https://"),
+        (["http://a/v1 "], "base_url 'http://a/v1 ' has a blank in it: take it out"),
+        (["http://u:p,w@h/ v1"], "base_url 'http://***@h/ v1' has a blank in it: take it out"),
         (["me:pw@a:8000/v1"], "base_url '***@a:8000/v1' does not start with http:// or https://"),
     ],
 )

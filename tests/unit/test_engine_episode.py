@@ -160,7 +160,18 @@ def test_a_last_turn_of_thinking_alone_does_not_hide_the_text_before_it(last: Co
     assert isinstance(action, RunCalls)
     state, _ = on_results(plan, state, results(action))
     finish = after(plan, state, last)[1]
-    assert finish == Finish(stop=StopReason.ANSWERED, answer="Rome", final_response="maybe: Rome")
+    assert finish == Finish(stop=StopReason.MAX_TURNS, answer="", final_response="maybe: Rome")
+
+
+@pytest.mark.parametrize("finish", ["stop", "length"])
+def test_a_guess_beside_a_call_that_was_run_is_not_the_answer_of_a_turn_without_one(finish: str) -> None:
+    plan = plan_of(ToolTask(), max_turns=1)
+    state, action = first(plan, said("ANSWER Rome, let me look", call()))
+    assert isinstance(action, RunCalls)
+    state, _ = on_results(plan, state, results(action))
+    last = after(plan, state, said("<think>no, surely not", finish=finish))[1]
+    assert isinstance(last, Finish)
+    assert (last.answer, last.stop) == ("", StopReason.LENGTH if finish == "length" else StopReason.MAX_TURNS)
 
 
 def test_a_limit_before_any_turn_has_no_answer() -> None:

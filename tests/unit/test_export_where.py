@@ -40,8 +40,28 @@ def test_a_column_of_two_types_is_compared_as_text():
     assert kept(traces, "year is null") == [2, 3]
 
 
-def test_names_that_differ_by_case_alone_are_one_name_the_first():
-    assert kept([trace(0, {"Lat": 1.0, "lat": 2.0})], "lat = 1 and data.LAT = 1") == [0]
+def test_names_that_differ_by_case_alone_cannot_be_told_apart():
+    traces = [trace(0, {"Lat": 1.0, "lat": 2.0})]
+    with pytest.raises(InputError, match="Lat and lat differ only in case"):
+        kept(traces, "lat = 1")
+    assert kept(traces, "score = 0") == [0]
+
+
+def test_whole_numbers_are_compared_as_such():
+    traces = [trace(row, {"big": 2**53 + row, "mixed": 2**60 + row if row else 0.5}) for row in range(3)]
+    assert kept(traces, f"data.big = {2**53 + 1}") == [1]
+    assert kept(traces, "mixed = 0.5") == [0]
+
+
+@pytest.mark.parametrize("where", ["true) union all select -1 where (true", "true) -- ", "score = 0, score = 1"])
+def test_a_condition_is_one_expression(where: str):
+    with pytest.raises(InputError, match="--where"):
+        kept([trace(0, {})], where)
+
+
+def test_what_does_not_fit_any_more_when_it_is_read_again_is_null():
+    reads = iter([[trace(0, {"v": 1})], [trace(0, {"v": 1}), trace(1, {"v": "text"}), trace(2, {"v": True})]])
+    assert [one["sample_index"] for one in filtered(lambda: next(reads), "v > 0")] == [0]
 
 
 @pytest.mark.parametrize("name", ["a b", 'a"b', "select", "__row", "data", "née"])

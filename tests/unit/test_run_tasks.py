@@ -13,9 +13,16 @@ from asyncgen.core.errors import FailReason, InputError
 from asyncgen.core.task import Task
 from asyncgen.core.types import Message
 from asyncgen.run.prepare import parse_reasons
-from asyncgen.run.shape import given_temperatures, keep_temperatures, sampling_of, shape_of
+from asyncgen.run.shape import (
+    aligned,
+    merged_temperatures,
+    same_temperatures,
+    sampling_of,
+    shape_of,
+    temperatures_of,
+)
 from asyncgen.run.tasks import check_columns, load_task_class, make_task
-from asyncgen.store.run_file import digest
+from asyncgen.store.run_file import config_diff, digest
 from asyncgen.tasks.geo import Geo, GeoTools
 
 SOURCE = "from dataclasses import dataclass\nfrom asyncgen import Task\nimport neighbour_of_mine\n\n@dataclass(frozen=True)\nclass Mine(Task):\n    size: int = 3\n"  # noqa: E501  # a file
@@ -139,30 +146,31 @@ def test_what_shapes_the_text_changes_the_digest_and_nothing_else_does():
     assert len(others - {digest_of(job)}) == 6
 
 
-def test_temperatures_that_go_on_from_the_known_ones_leave_the_shape_as_it_is():
-    def shape(*temperatures: float) -> dict[str, Any]:
-        return shape_of(Job(task="geo", sampling=Sampling(temperatures=temperatures or None)), Geo(), [], ["m"], "f")
+@pytest.mark.parametrize(
+    ("before", "now", "used", "same"),
+    [
+        ([0.7], [0.7], {0}, True),
+        ([0.7], [0.7, 0.9], {0}, True),
+        ([0.7, 0.9], [0.7], {0, 1}, True),
+        ([0.7, 9.0], [0.7, 0.9], {0}, True),
+        ([0.7, 0.1], [0.7, 0.7], {0, 1}, False),
+        ([0.7], [0.9], {0}, False),
+        ([0.7] * 4, [0.7, 0.9], {0, 1, 3}, False),
+    ],
+)
+def test_only_rollouts_that_have_traces_hold_their_temperature(before, now, used, same):
+    known = shape_of(Job(task="geo", sampling=Sampling(temperature=before[0])), Geo(), [], ["m"], "f")
+    new = shape_of(Job(task="geo", sampling=Sampling(temperatures=tuple(now))), Geo(), [], ["m"], "f")
+    old, shape = aligned(known, new, before=before, now=now, used=used)
+    assert (old == shape) == same
+    assert same_temperatures(before, now, used) == same
+    if same:
+        assert old == known
+    assert bool(config_diff(old, shape)) != same
 
-    known = shape(0.1, 0.2)
-    assert keep_temperatures(shape(0.1, 0.2, 0.3), known, given=[0.1, 0.2]) == known
-    assert keep_temperatures(shape(0.1, 0.2, 0.3, 0.4), known, given=[0.1, 0.2, 0.3]) == known
-    for other in (shape(0.1), shape(0.2, 0.1, 0.3), shape()):
-        assert keep_temperatures(other, known, given=[0.1, 0.2]) == other
-    assert keep_temperatures(known, shape(), given=[]) == keep_temperatures(known, {}, given=[]) == known
 
-
-def test_what_was_given_last_counts_for_the_rollouts_that_it_added():
-    def shape(*values: float) -> dict[str, Any]:
-        return {"sampling": {"temperatures": list(values)}}
-
-    for other in (shape(0.1, 0.2, 0.9), shape(0.1, 0.2)):
-        assert keep_temperatures(other, shape(0.1, 0.2), given=[0.1, 0.2, 0.3]) == other
-
-
-def test_the_temperatures_of_a_run_file_are_those_of_its_rollouts():
-    def run_file(rollouts: int, **sampling: Any) -> dict[str, Any]:
-        return {"config": {"sampling": sampling, "episode": {"rollouts": rollouts}}}
-
-    assert given_temperatures(run_file(2, temperature=0.7, temperatures=[0.1, 0.2])) == [0.1, 0.2]
-    assert given_temperatures(run_file(2, temperature=0.7, temperatures=None)) == [0.7, 0.7]
-    assert given_temperatures({}) == []
+def test_rollouts_that_a_start_leaves_out_keep_their_temperatures():
+    assert merged_temperatures([0.7, 0.9, 1.1], [0.7, 1.0]) == [0.7, 1.0, 1.1]
+    assert merged_temperatures([0.7], [0.7, 0.9]) == [0.7, 0.9]
+    job = Job(task="geo", sampling=Sampling(temperatures=(0.1, 0.2, 0.3)), episode=Episode(rollouts=2))
+    assert temperatures_of(job) == [0.1, 0.2]

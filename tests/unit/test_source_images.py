@@ -57,7 +57,7 @@ def test_bytes_win_over_the_path(root: Path) -> None:
         ("", "is empty"),
         (None, "is empty"),
         ({"bytes": None, "path": None}, "is empty"),
-        ({"bytes": "QUJD", "path": None}, "is empty"),
+        ({"bytes": "QUJD", "path": None}, "has its bytes as a text"),
         (b"", "is empty"),
         (7, "is int, neither bytes nor a path"),
         ({"path": ["a"]}, "is list, neither"),

@@ -9,7 +9,7 @@ from support.store_fakes import StillClock
 
 from asyncgen.core.errors import DataError, InputError
 from asyncgen.store.files import DISK
-from asyncgen.store.run_file import config_diff, digest, read_run, redact, write_run
+from asyncgen.store.run_file import config_diff, digest, read_run, redact, redact_words, write_run
 
 
 def test_run_json_comes_back_with_version_and_times(tmp_path):
@@ -74,6 +74,10 @@ def test_what_was_empty_is_told_by_what_came_into_it():
     assert config_diff({"seed": None}, {"seed": 1}) == ["seed: null -> 1"]
 
 
+def test_a_leaf_whose_name_another_ones_starts_with_is_told():
+    assert config_diff({"e": {"a": None, "a.b": 1}}, {"e": {"a": 5, "a.b": 1}}) == ["e.a: null -> 5"]
+
+
 def test_diff_shows_a_long_text_around_its_first_difference():
     old = "x" * 500 + "OLD" + "y" * 500
     new = "x" * 500 + "NEW" + "y" * 500
@@ -100,21 +104,31 @@ def test_diff_shows_no_secret():
         ({"api_key_env": "OPENAI_API_KEY"}, {"api_key_env": "OPENAI_API_KEY"}),
         ({"max_tokens": 2048, "prompt_tokens": 1}, {"max_tokens": 2048, "prompt_tokens": 1}),
         ({"x-api-key": "s", "HF_TOKEN": "s", "password": ""}, {"x-api-key": "***", "HF_TOKEN": "***", "password": ""}),
-        (["--api-key=s", "--max-tokens", "5"], ["--api-key=***", "--max-tokens", "5"]),
-        (['{"api_key":"s", "top_k": 2}'], ['{"api_key":***, "top_k": 2}']),
-        (["{api_key: s, top_k: 2}", "x"], ["{api_key: ***, top_k: 2}", "x"]),
-        (["--sampling.extra-body={a: [{X-Api-Key: s s}]}"], ["--sampling.extra-body={a: [{X-Api-Key: ***}]}"]),
-        (["--sampling.extra-body", "password: s\ntop_k: 2"], ["--sampling.extra-body", "password: ***\ntop_k: 2"]),
-        ("{token: &one {secret: s}, cookie: *one, x: 1}", "{token: ***, cookie: *one, x: 1}"),
-        ("{x: &one s, token: *one}", "{x: ***, token: *one}"),
-        ("&one {secret: s, x: *one}", "&one {secret: s, x: *one}"),
-        ('{"secret": "", "token": [], "max_tokens": 5}', '{"secret": "", "token": [], "max_tokens": 5}'),
-        ("{url: 'http://u:s@h/v1', token: s}", "{url: 'http://***@h/v1', token: ***}"),
         ("Say: the {secret} is: {not, yaml", "Say: the {secret} is: {not, yaml"),
         ("https://u:p@ss@h.example/p?access_token=s#f", "https://***@h.example/p?access_token=***#f"),
         ("mail me@home", "mail me@home"),
+        ("Secret: say it\nSee http://u:p@h/v1", "Secret: say it\nSee http://u:p@h/v1"),
         (("a", 1, None, True), ["a", 1, None, True]),
     ],
 )
 def test_redaction_takes_secrets_and_nothing_else(value, expected):
     assert redact(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--api-key=s", "--max-tokens", "5"], ["--api-key=***", "--max-tokens", "5"]),
+        (['{"api_key":"s", "top_k": 2}'], ['{"api_key":***, "top_k": 2}']),
+        (["{api_key: s, top_k: 2}", "x"], ["{api_key: ***, top_k: 2}", "x"]),
+        (["--sampling.extra-body={a: [{X-Api-Key: s s}]}"], ["--sampling.extra-body={a: [{X-Api-Key: ***}]}"]),
+        (["--sampling.extra-body", "password: s\ntop_k: 2"], ["--sampling.extra-body", "password: ***\ntop_k: 2"]),
+        (["{token: &one {secret: s}, cookie: *one, x: 1}"], ["{token: ***, cookie: *one, x: 1}"]),
+        (["{x: &one s, token: *one}"], ["{x: ***, token: *one}"]),
+        (["&one {secret: s, x: *one}"], ["&one {secret: s, x: *one}"]),
+        (['{"secret": "", "token": [], "max_tokens": 5}'], ['{"secret": "", "token": [], "max_tokens": 5}']),
+        (["{url: 'http://u:s@h/v1', token: s}"], ["{url: 'http://***@h/v1', token: ***}"]),
+    ],
+)
+def test_redaction_takes_the_secrets_of_a_command_line(words, expected):
+    assert redact_words(words) == expected

@@ -18,6 +18,7 @@ from support.context import FakeContext, file_of, photo, ref
 from asyncgen.core.errors import DataError, EpisodeError, FailReason
 from asyncgen.core.types import ImageRef, Json, Picture
 from asyncgen.tools.gallery import Gallery, restore
+from asyncgen.tools.pixels import decode
 
 
 def gallery(max_pixels: int = 1_000_000, cache_bytes: int = 1 << 20) -> Gallery:
@@ -28,8 +29,8 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     return one.size == other.size and ImageChops.difference(one, other).getbbox() is None
 
 
-def _give(data: bytes, column: str, occurrence: int) -> bytes:
-    return data
+def _give(data: bytes, column: str) -> list[ImageRef]:
+    return [ref(data, column)]
 
 
 def line(picture: Picture) -> Mapping[str, Json]:
@@ -149,7 +150,7 @@ async def test_restore_gives_the_runs_own_pixels_for_a_chain_on_shrunk_pictures(
     await run.edit("zoom", {"image": 3, "box": [30, 30, 40, 36]})
     restored = restore(
         [line(picture) for picture in run.pictures],
-        lambda column, occurrence: run.sample.images[occurrence].load(),
+        lambda column: run.sample.images,
         max_image_pixels=10_000_000,
     )
     assert same(
@@ -159,16 +160,30 @@ async def test_restore_gives_the_runs_own_pixels_for_a_chain_on_shrunk_pictures(
 
 
 def test_restore_reads_images_by_column_and_occurrence() -> None:
-    asked = []
+    asked: list[tuple[str, int]] = []
+    files = {(column, n): file_of(photo(40 + n, 30), "PNG") for column in "ab" for n in range(2)}
 
     def load(column: str, occurrence: int) -> bytes:
         asked.append((column, occurrence))
-        return file_of(photo(40, 30), "PNG")
+        return files[column, occurrence]
 
-    pictures = [gallery().picture(ref(load(column, 0), column), n) for n, column in enumerate("aba")]
-    asked.clear()
-    restore([line(picture) for picture in pictures], load, max_image_pixels=10_000_000)
-    assert asked == [("a", 0), ("b", 0), ("a", 1)]
+    def stored(column: str) -> list[ImageRef]:
+        return [ImageRef(column=column, load=partial(load, column, n)) for n in range(2)]
+
+    seen = [("a", 0), ("b", 0), ("a", 1)]
+    pictures = [gallery().picture(ref(files[one], one[0]), n) for n, one in enumerate(seen)]
+    restore([line(picture) for picture in pictures], stored, max_image_pixels=10_000_000)
+    assert asked == seen
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_restore_finds_the_image_that_was_shown_among_its_columns(kind: str) -> None:
+    files = [file_of(photo(40, 30).rotate(angle), kind) for angle in (0, 90, 180)]
+    pictures = [gallery().picture(ref(files[shown]), n) for n, shown in enumerate([2, 0])]
+    stored = [ref(data) for data in [b"no picture", *files]]
+    restored = restore([line(picture) for picture in pictures], lambda column: stored, max_image_pixels=10_000_000)
+    assert same(restored[0], decode(files[2], max_image_pixels=10_000_000))
+    assert same(restored[1], decode(files[0], max_image_pixels=10_000_000))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +209,7 @@ def test_a_trace_that_does_not_add_up_is_a_data_error(change: dict[str, object])
     pictures.append(shared.edit(pictures, "zoom", {"image": 0, "box": [0, 0, 40, 30]}))
     lines = [line(pictures[0]), {**line(pictures[1]), **change}]
     with pytest.raises(DataError, match="picture"):
-        restore(lines, lambda column, occurrence: file_of(photo(40, 30), "PNG"), max_image_pixels=10_000_000)
+        restore(lines, lambda column: [ref(file_of(photo(40, 30), "PNG"))], max_image_pixels=10_000_000)
 
 
 def test_a_dataset_file_that_has_changed_is_a_data_error() -> None:
@@ -207,7 +222,7 @@ def test_a_dataset_file_that_has_changed_is_a_data_error() -> None:
 def test_a_shrunk_pictures_file_that_has_changed_is_warned_about() -> None:
     stored = file_of(photo(300, 200))
     picture = gallery(max_pixels=10_000).picture(ref(stored), 0)
-    with pytest.warns(UserWarning, match="picture 0: the dataset's file"):
+    with pytest.warns(UserWarning, match="trace: picture 0: column 'image': the dataset's file"):
         restore([line(picture)], partial(_give, file_of(photo(300, 200).rotate(180))), max_image_pixels=10_000_000)
     assert restore([line(picture)], partial(_give, stored), max_image_pixels=10_000_000)[0].width == picture.width
 
@@ -229,4 +244,13 @@ def test_a_trace_cannot_ask_for_a_picture_over_the_limit() -> None:
             }
         )
     with pytest.raises(DataError, match=r"picture [123]"):
-        restore(lines, lambda column, occurrence: file_of(photo(40, 30)), max_image_pixels=2000)
+        restore(lines, lambda column: [ref(file_of(photo(40, 30)))], max_image_pixels=2000)
+
+
+def test_a_picture_that_a_tool_made_by_itself_is_told_to_have_no_source() -> None:
+    picture = gallery().picture(ref(file_of(photo(40, 30))), 0)
+    own = {**line(picture), "image": 1, "source": "tool", "column": "", "op": "", "arguments": ""}
+    with pytest.raises(DataError, match="geo/7/0: picture 1 cannot be restored: a tool made it by itself"):
+        restore(
+            [line(picture), own], lambda column: [ref(file_of(photo(40, 30)))], max_image_pixels=2000, name="geo/7/0"
+        )
