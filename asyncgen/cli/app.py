@@ -155,7 +155,7 @@ def status(directory: Path, /, *, json: Json = False) -> int:
 
 def show(
     directory: Path,
-    id: str,  # noqa: A002  # the argument's name in the help
+    id: str = "",  # noqa: A002  # the argument's name in the help
     /,
     *,
     rollout: Annotated[int, Parameter(help="Which attempt, where ID is a row number.")] = 0,
@@ -165,9 +165,11 @@ def show(
     ] = False,
     json: Json = False,
 ) -> int:
-    """One trace as a conversation: thinking, calls, results, score. ID is a trace's id or a row number.
+    """One trace as a conversation: thinking, calls, results, score. ID is a trace's id or a row number; without one,
+    the first trace that was stored.
 
     Examples:
+    `asyncgen show runs/geo`
     `asyncgen show runs/geo 42`
     `asyncgen show runs/geo-tools geo-tools/42/0 --turn 2 --raw`
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -18,7 +18,13 @@ from asyncgen.core.errors import InputError
 T = TypeVar("T")
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
+_WORDS = {"int": KINDS[int], "float": KINDS[float], "bool": "a truth value", "str": KINDS[str], "null": "null"} | {
+    "array": "a list",
+    "object": "a mapping",
+}
+"""msgspec's."""
 _BAD_CHOICE = re.compile(r"Invalid enum value '(.*)'", re.DOTALL)
+_BAD_KIND = re.compile(r"Expected (.*), got (.*)", re.DOTALL)
 
 
 def convert(value: Any, wanted: type[T], where: str) -> T:
@@ -28,24 +34,33 @@ def convert(value: Any, wanted: type[T], where: str) -> T:
     except msgspec.ValidationError as error:
         reason, _, place = str(error).replace("`", "").partition(" - at ")
         key = place.removeprefix("$.")
-        text = reason + _instead(reason, list(_allowed(_annotation(wanted, key))) if key else [])
+        text = _said(reason, list(_allowed(_annotation(wanted, key))) if key else [])
         raise InputError(f"{where}: {key}: {text}" if key else f"{where}: {text}") from error
 
 
-def _instead(reason: str, allowed: list[str]) -> str:
-    found = _BAD_CHOICE.fullmatch(reason)
-    if found and (close := difflib.get_close_matches(found[1], allowed, n=1, cutoff=0.6)):
-        return f": did you mean {close[0]!r}?"
-    return f"; give {', '.join(allowed[:-1])}{' or ' if allowed[:-1] else ''}{allowed[-1]}" if allowed else ""
+def _said(reason: str, allowed: list[str]) -> str:
+    """msgspec's reason in our words, and what to give."""
+    if choice := _BAD_CHOICE.fullmatch(reason):
+        reason = f"{choice[1]!r} is no choice"
+        if close := difflib.get_close_matches(choice[1], allowed, n=1, cutoff=0.6):
+            return f"{reason}: did you mean {close[0]!r}?"
+    elif kind := _BAD_KIND.fullmatch(reason):
+        allowed = allowed or [_WORDS.get(word, word) for word in kind[1].split(" | ")]
+        reason = f"it is {_WORDS.get(kind[2], kind[2])}"
+    return (
+        f"{reason}; give {', '.join(allowed[:-1])}{' or ' if allowed[:-1] else ''}{allowed[-1]}" if allowed else reason
+    )
 
 
 def _annotation(wanted: Any, key: str) -> Any:
     """What is declared at `key` (`dataset.order`, `temperatures[0]`) of a dataclass or struct; None where unknown."""
     for part in key.split("."):
-        name, bracket, _ = part.partition("[")
+        name, bracket, at = part.partition("[")
         wanted = get_type_hints(wanted).get(name) if isinstance(wanted, type) else None
         if bracket:
-            wanted = next(iter(_elements(wanted)), None)
+            elements = [*_elements(wanted), None]
+            number = int(at[:-1]) if at[:-1].isdigit() else 0
+            wanted = elements[min(number, max(0, len(elements) - 2))]
     return wanted
 
 
@@ -55,7 +70,7 @@ def _elements(annotation: Any) -> Iterator[Any]:
         for one in get_args(annotation):
             yield from _elements(one)
     elif get_origin(annotation) in {tuple, list}:
-        yield get_args(annotation)[0]
+        yield from (one for one in get_args(annotation) if one is not Ellipsis)
 
 
 def _allowed(annotation: Any) -> Iterator[str]:
@@ -65,5 +80,10 @@ def _allowed(annotation: Any) -> Iterator[str]:
     elif get_origin(annotation) in {Union, UnionType}:
         for one in get_args(annotation):
             yield from _allowed(one)
+    elif get_origin(annotation) in {tuple, list}:
+        inside = [KINDS[one].split(" ")[-1] for one in _elements(annotation) if one in KINDS]
+        yield f"a list of {inside[0]}s in square brackets" if inside else "a list in square brackets"
+    elif get_origin(annotation) in {dict, Mapping}:
+        yield "a mapping, as {key: value}"
     elif annotation in KINDS:
         yield KINDS[annotation]

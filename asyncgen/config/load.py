@@ -50,8 +50,10 @@ def job_file(job: str) -> Path:
             raise InputError(f"the job file {job!r} does not exist; 'asyncgen init JOB' writes one")
         return path
     if job not in job_names():
+        if Path(f"{job}.yaml").is_file():
+            raise InputError(f"there is no built-in job {job!r}; for the file beside you write ./{job}.yaml")
         raise InputError(
-            f"there is no built-in job {job!r}{nearest(job, job_names())}; for a file give its path, JOB.yaml"
+            f"there is no built-in job {job!r}{nearest(job, job_names())} (of a file give the path, ./{job}.yaml)"
         )
     return jobs_folder() / f"{job}.yaml"
 
@@ -143,7 +145,9 @@ def is_secret(name: str) -> bool:
     return _SECRET.fullmatch(name) is not None
 
 
-_SECRET = re.compile(r"(?i)(.*[._-])?((api[_-]?)?key|(api|auth|access)[_-]?token)")
+_SECRET = re.compile(
+    r"(?i)(.*[._-])?(api[_-]?key|(api|auth|access)[_-]?token)|(.*\.)?((openai|auth|secret|access|hf)[_-])?key"
+)
 NO_KEYS = "keys are never written in files or flags: export OPENAI_API_KEY=…, or name another variable in api_key_env"
 
 
@@ -168,7 +172,8 @@ def parse_text(knob: Knob, text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{where}: cannot read {text!r}") from error
+        why = getattr(error, "problem", None) or error
+        raise InputError(f"{where}: {text!r} cannot be read as YAML: {' '.join(str(why).split())}") from error
 
 
 def resolve(

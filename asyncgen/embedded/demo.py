@@ -160,8 +160,8 @@ def next_steps(demo: Demo, base_url: str) -> str:
     return f"""
 Try next. The endpoint has stopped with the demo; this starts it again:
   {python} -m asyncgen.embedded.vision_server --port {port} &
-Four attempts at each tile; the first is there already. Kill it in the middle (Ctrl-C, or kill -9), then run the same
-command again: it goes on where it was.
+Four attempts at each tile; the first is there already (the matcher answers all four alike, a model would not). Kill it
+in the middle (Ctrl-C, or kill -9), then run the same command again: it goes on where it was.
   {asyncgen} {shlex.join(demo.run_arguments(base_url))} --rollouts 4
 Look at the run, and write the good traces as one file a sample:
   {asyncgen} status {output}

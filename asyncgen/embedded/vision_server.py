@@ -218,8 +218,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with suppress(KeyboardInterrupt):
             asyncio.run(serve(given.port, given.port_file, watch_stdin=given.watch_stdin))
-    except (AsyncgenError, OSError) as error:
+    except AsyncgenError as error:
         sys.stderr.write(f"error: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"error: port {given.port}: {error.strerror}; give another --port\n")
         return 2
     return 0
 

@@ -165,8 +165,8 @@ class Driver:
 
     @property
     def running(self) -> int:
-        """Episodes alive."""
-        return self._scheduler.alive
+        """Episodes that a drain waits for."""
+        return self._scheduler.under_way
 
     async def _ticker(self) -> None:
         while True:

@@ -173,7 +173,8 @@ class Requests:
                 self._failing.add(turn)
                 if self._ask_another(turn, outcome, endpoint):
                     continue
-                await self._on_fault(turn, outcome, with_tools=tools_json is not None, budget=budget)
+                server = self.servers[endpoint].target.name
+                await self._on_fault(turn, outcome, server, with_tools=tools_json is not None, budget=budget)
         finally:
             self._failing.discard(turn)
             if turn.suspect:
@@ -186,7 +187,9 @@ class Requests:
         turn.refused_by = endpoint
         return True
 
-    async def _on_fault(self, turn: _TurnRequests, fault: Fault, *, with_tools: bool, budget: Budget) -> None:
+    async def _on_fault(
+        self, turn: _TurnRequests, fault: Fault, server: str, *, with_tools: bool, budget: Budget
+    ) -> None:
         """Returns when the turn may be asked for again."""
         turn.there = fault.status not in _NOBODY_THERE
         others = self._others_passed(turn)
@@ -216,7 +219,7 @@ class Requests:
                     raise OutOfTimeError
                 raise EpisodeError(reason, text)
             case Abort(error):
-                raise error
+                raise error if server in str(error) else type(error)(f"{server}: {error}")
 
     async def _send(
         self,

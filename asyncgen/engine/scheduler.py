@@ -83,6 +83,11 @@ class Scheduler:
         return self.limiter.in_flight
 
     @property
+    def under_way(self) -> int:
+        """Living episodes that have been granted their first turn."""
+        return self.alive - len(self._fresh) - (len(self._preparing) - len(self._prepared))
+
+    @property
     def waiting(self) -> int:
         """Tickets in the queue."""
         return len(self._begun) + len(self._suspect) + len(self._fresh) - len(self._withdrawn)

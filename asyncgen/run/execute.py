@@ -75,7 +75,11 @@ class Summary:
     failed: int
     left: int
     failed_reasons: dict[str, int] = field(default_factory=dict[str, int])
+    stored: int = 0
+    """Traces in the directory, those that this job does not ask for too."""
     new_traces: int = 0
+    parsed: int = 0
+    """Of the new traces, those whose answer could be read."""
     new_failures: int = 0
     turns: int = 0
     tool_calls: int = 0
@@ -295,7 +299,9 @@ def _summary(
         failed=failed,
         left=left,
         failed_reasons=dict(store.failed_reasons),
+        stored=len(store.done),
         new_traces=store.saved,
+        parsed=progress.parsed,
         new_failures=store.saved_failures,
         turns=progress.turns,
         tool_calls=progress.tool_calls,

@@ -15,7 +15,7 @@ from asyncgen.config.load import nearest
 from asyncgen.config.schema import Job, parse_partition
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import ConfigChanged, FailReason, InputError
-from asyncgen.core.task import Task
+from asyncgen.core.task import IMAGE_MARKER, Task
 from asyncgen.endpoint.transport import Transport
 from asyncgen.engine.kit import Kit, make_kit
 from asyncgen.engine.requests import Server
@@ -138,7 +138,7 @@ async def _prepare(
     _write_run(job, task, store, source, plan.total, (config_id, shape), temperatures, past, clock)
     if changes:
         store.events.write("config_change", config_id=config_id, changes=changes)
-    notes = _notes(store, selected)
+    notes = [*_notes(store, selected), *_slips(job, task, source)]
     if known and known["dataset"] != shape["dataset"]:
         notes.append(_another_dataset(counts))
     specs = [replace(one.spec, model=model) for one, model in zip(asked, models, strict=True)]
@@ -224,6 +224,8 @@ def _refuse_changes(
                 f"the traces in {directory} are of the task {known['task']}, and this job's task is {shape['task']}: "
                 "give another --output-dir"
             )
+        if known["dataset"] != shape["dataset"] and (was := past.get("dataset")):
+            changes.append(f"(the dataset was {was['path']} with {was['rows']} rows; it is another, or has changed)")
         lines = "\n  ".join(changes)
         raise ConfigChanged(
             f"the configuration has changed since the traces in {directory} were made:\n  {lines}\n"
@@ -274,6 +276,17 @@ def _write_run(
 
 def _score_type(failure: float | bool | str) -> type:  # a score
     return float if isinstance(failure, int) and not isinstance(failure, bool) else type(failure)
+
+
+def _slips(job: Job, task: Task, source: Source) -> list[str]:
+    """What is allowed, and yet seldom meant."""
+    found = []
+    given, rollouts = len(job.sampling.temperatures or ()), job.episode.rollouts
+    if given > rollouts:
+        found.append(f"sampling.temperatures has {given} values, and rollouts is {rollouts}: the others are not used")
+    if source.image_columns and type(task).prompt is Task.prompt and IMAGE_MARKER not in task.user:
+        found.append(f"no picture is sent: the prompt has no <image> (image column: {', '.join(source.image_columns)})")
+    return found
 
 
 def _notes(store: Store, selected: Selected) -> list[str]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from asyncgen.store.line import line_key, line_reason
 from asyncgen.store.lock import read_holder
 from asyncgen.store.read import find_trace, iter_lines, iter_traces, run_directories
 from asyncgen.store.run_file import read_run
+
+FIRST = 3
+"""Ids that are named where another one was asked for."""
 
 
 def traces_of(paths: Sequence[Path]) -> Iterator[dict[str, Json]]:
@@ -49,17 +52,27 @@ def is_trace_folder(path: Path) -> bool:
 
 
 def one_trace(path: Path, which: str, rollout: int) -> dict[str, Json]:
-    """By id or row number. Raises InputError."""
-    if is_trace_folder(path):
-        for trace in read_trace_json(path):
-            same_row = which.isdecimal() and (trace["sample_index"], trace["rollout"]) == (int(which), rollout)
-            if same_row or trace["id"] == which:
-                return trace
-        raise InputError(f"{path} has no trace {which}")
-    found = find_trace(path, which, rollout)
-    if found is None:
-        raise InputError(f"{path} has no trace {which}" + ("" if "/" in which else f" of rollout {rollout}"))
-    return found
+    """By id or row number; the first that there is for `""`. Raises InputError."""
+    found = _one_trace(path, which, rollout)
+    if found is not None:
+        return found
+    ids = [trace["id"] for trace in islice(_traces(path), FIRST)]
+    if not ids:
+        raise InputError(f"{path} has no traces yet")
+    missing = which if "/" in which or not rollout else f"{which} of rollout {rollout}"
+    raise InputError(f"{path} has no trace {missing}; the first that it has: {', '.join(ids)}")
+
+
+def _one_trace(path: Path, which: str, rollout: int) -> dict[str, Json] | None:
+    if not which:
+        return next(_traces(path), None)
+    if not is_trace_folder(path):
+        return find_trace(path, which, rollout)
+    for trace in read_trace_json(path):
+        same_row = which.isdecimal() and (trace["sample_index"], trace["rollout"]) == (int(which), rollout)
+        if same_row or trace["id"] == which:
+            return trace
+    return None
 
 
 def truth_columns(path: Path) -> list[str]:

@@ -93,12 +93,17 @@ async def _resolve(one: Asked, transport: Transport, *, known: str, new: bool) -
     if outcome.kind is FaultKind.QUOTA:
         raise AccountError(f"{one.target.name}: {outcome.text}")
     if outcome.kind is FaultKind.CONFIG:
-        raise InputError(f"{one.target.name}: {outcome.text}")
+        raise InputError(f"{one.target.name}: {_said(one, outcome)}")
     if new or not (wanted or known):
         raise InputError(
-            f"no server answers at {one.target.name}: {outcome.text}; start it, or give another --base-url"
+            f"no server answers at {one.target.name}: {_said(one, outcome)}; start it, or give another --base-url"
         )
     return wanted or known
+
+
+def _said(one: Asked, fault: Fault) -> str:
+    """The fault's text, whose address may stand before it already."""
+    return fault.text.removeprefix(f"{one.target.name}: ")
 
 
 def _choose(one: Asked, wanted: str, listed: Sequence[ModelInfo]) -> str:

@@ -63,6 +63,9 @@ def _is_image(feature: Any) -> bool:
     )
 
 
+_ROOT = "give --dataset.image-root, the folder that holds"
+
+
 def image_bytes(value: Any, root: Path, place: str) -> bytes:
     """The file's bytes of an image cell: bytes, `{bytes, path}` (bytes win), a path under `root`, or a data: URI.
 
@@ -109,8 +112,8 @@ def _file(value: str, root: Path, place: str) -> bytes:
     ) as error:  # NUL in the name, no permission, a loop of links, a name too long
         raise _bad_image(f"{place}: image file {shown} cannot be read: {str(error)[:100]}") from error
     if not inside:
-        raise _bad_image(f"{place}: image file {shown} is outside of {root}; set dataset.image_root to its folder")
-    raise _bad_image(f"{place}: there is no image file {shown} under {root}; set dataset.image_root to its folder")
+        raise _bad_image(f"{place}: image file {shown} is outside of {root}; {_ROOT} {shown}")
+    raise _bad_image(f"{place}: there is no image file {shown} under {root}; {_ROOT} {shown}")
 
 
 def _bad_image(text: str) -> EpisodeError:

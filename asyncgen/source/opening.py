@@ -120,7 +120,7 @@ def _open(place: Path) -> Opened:
         return _open_files(place, [file for file in _matches(place, "*") if file.suffix in SHARDS])
     if not place.exists():
         base = _fixed_part(place)
-        return _open_files(base, _matches(base, str(place.relative_to(base))))
+        return _open_files(base, _matches(base, str(place.relative_to(base))), place)
     if place.suffix == ".json":
         return _open_json(place)
     if place.suffix not in SHARDS:
@@ -146,12 +146,12 @@ def _open_hf(folder: Path) -> Opened:
     )
 
 
-def _open_files(base: Path, files: Sequence[Path]) -> Opened:
-    """Files of one type below `base`, in the order given."""
+def _open_files(base: Path, files: Sequence[Path], place: Path | None = None) -> Opened:
+    """Files of one type below `base`, in the order given. `place`: the pattern that they were found by."""
     wrong = [file for file in files if file.suffix not in SHARDS or not file.is_file()]
     if wrong or not files:
         found = f"{str(wrong[0])!r} is no .parquet or .jsonl file" if wrong else "there is no .parquet or .jsonl file"
-        raise InputError(f"dataset.path {str(base)!r}: {found}{_folders_within(base)}; {GIVE}")
+        raise InputError(f"dataset.path {str(place or base)!r}: {found}{_folders_within(base)}; {GIVE}")
     is_parquet = [file.suffix == ".parquet" for file in files]
     if all(is_parquet):
         return _open_parquet(base, files)

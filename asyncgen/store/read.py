@@ -25,9 +25,18 @@ def run_directories(path: Path) -> list[Path]:
         for child in (sorted(path.iterdir()) if path.is_dir() else [])
         if parse_part(child.name) and (child / RUN_FILE).is_file()
     ]
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give a run directory")
+    if not parts and (inside := _runs_inside(path)):
+        raise InputError(f"{path} is not a run directory; the runs in it: {', '.join(inside)}")
     if not parts:
         raise InputError(f"{path} is not a run directory (no {RUN_FILE})")
     return parts
+
+
+def _runs_inside(path: Path) -> list[str]:
+    folders = sorted(path.iterdir()) if path.is_dir() else []
+    return [str(one) for one in folders if (one / RUN_FILE).is_file()][:5]
 
 
 def shards(directory: Path, kind: Kind = "traces", *, live: bool = True) -> list[Path]:

@@ -77,8 +77,8 @@ class Meter:
             done=progress.done_before + progress.done,
             failed=progress.failed_before + progress.failed.total(),
             left=left,
-            durable=view.store.durable,
-            reasons=", ".join(f"{reason} {count}" for reason, count in progress.failed.most_common(5)),
+            durable=progress.done_before + view.store.durable,
+            reasons=", ".join(f"{reason} {count}" for reason, count in view.store.failed_reasons.most_common(5)),
             rate=rate * 60,
             seconds_left=left / rate if finished >= MIN_DONE and rate > 0 else None,
             tokens_a_second=(progress.completion_tokens - tokens_then) / span,
@@ -106,11 +106,16 @@ def plain_line(figures: Figures) -> str:
         f"{figures.rate:.1f}/min",
         f"{figures.tokens_a_second:,.0f} tok/s",
         f"{figures.open}/{figures.limit} open",
+        f"{_percent(figures.parsed)} parsed",
         f"left {duration(figures.seconds_left)}",
     ]
     if figures.notice:
         parts.append(clean(figures.notice))
     return " | ".join(parts)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _share(part: int, whole: int) -> str:
@@ -161,7 +166,7 @@ class RichScreen:
         meter = Meter()
         with suppress(OSError), Live(console=self._console, auto_refresh=False, transient=True) as live:
             while True:
-                live.update(_panel(meter.look(view)), refresh=True)
+                live.update(_panel(meter.look(view), self._console.width), refresh=True)
                 await asyncio.sleep(FRAME)
 
     def say(self, text: str) -> None:
@@ -172,7 +177,7 @@ class RichScreen:
             self._console.print(Text(clean(text)))
 
 
-def _panel(figures: Figures) -> Group:
+def _panel(figures: Figures, width: int) -> Group:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -181,19 +186,22 @@ def _panel(figures: Figures) -> Group:
     head = Table.grid(padding=(0, 2), expand=False)
     head.add_row(
         Text(figures.name, style="bold"),
-        ProgressBar(total=max(figures.total, 1), completed=figures.done + figures.failed, width=32),
+        ProgressBar(
+            total=max(figures.total, 1), completed=figures.done + figures.failed, width=min(32, max(6, width - 68))
+        ),
         Text(f"{figures.done:,}/{figures.total:,}  {_share(figures.done, figures.total)}"),
         Text(f"left {duration(figures.seconds_left)}"),
         Text(f"elapsed {duration(figures.elapsed)}", style="dim"),
     )
-    parsed = "-" if figures.parsed is None else f"{100 * figures.parsed:.1f} %"
     lines = [
         Text(
             f"rate {figures.rate:.1f}/min   out {figures.tokens_a_second:,.0f} tok/s   "
-            f"open {figures.open}/{figures.limit}   alive {figures.alive}   parsed {parsed}   "
-            f"durable {figures.durable:,}"
+            f"open {figures.open}/{figures.limit}   alive {figures.alive}"
         ),
-        Text(f"failed {figures.failed:,}" + (f"   {figures.reasons}" if figures.reasons else "")),
+        Text(
+            f"durable {figures.durable:,}   parsed {_percent(figures.parsed)}   failed {figures.failed:,}"
+            + (f"   {figures.reasons}" if figures.reasons else "")
+        ),
     ]
     if figures.notice:
         lines.append(Text(clean(figures.notice), style="bold yellow"))

@@ -45,7 +45,8 @@ def render_trace(
 
 
 def render_block(number: int, total: int, trace: Mapping[str, Json], *, saved_to: str = "") -> str:
-    """The block of one finished sample, the `number`-th of `total`, in the tool-distillation document's form.
+    """The block of one finished sample, the `number`-th of `total`, in the tool-distillation document's form, and the
+    id to `show` it by.
 
     A line without a value in this trace is left out; a failed episode and an unreadable answer say so.
     """
@@ -58,7 +59,7 @@ def render_block(number: int, total: int, trace: Mapping[str, Json], *, saved_to
     if isinstance(data.get("country"), str):
         lines.append(f"  Country: {one_line(data['country'])}")
     if "reason" in trace:
-        lines.append(f"  [FAILED] {trace['reason']}: {one_line(trace['error'])}")
+        lines.append(f"  [FAILED] {one_line(trace['id'])}: {trace['reason']}: {one_line(trace['error'])}")
         return "\n".join(lines)
     parsed = scores.get("parse_success", True)
     lines.append("  [SUCCESS] Generated trace" if parsed else "  [PARSE FAILED] Generated trace")
@@ -72,6 +73,7 @@ def render_block(number: int, total: int, trace: Mapping[str, Json], *, saved_to
         lines.append(f"    Score: {scores['score']:.4f}")
     if saved_to:
         lines.append(f"    Saved to: {one_line(saved_to)}")
+        lines.append(f"    Id: {one_line(trace['id'])}")
     return "\n".join(lines)
 
 
@@ -110,7 +112,8 @@ def _turn(entry: Mapping[str, Json], calls: Iterable[Json], images: Json, *, raw
 
 def _call(entry: Mapping[str, Json]) -> str:
     call = entry["tool_call"]
-    result = "ok" if entry["success"] else f"error: {one_line(entry['error'])}"
+    error = one_line(entry["error"])
+    result = "ok" if entry["success"] else f"error: {error}" if error else "error"
     return f"call {one_line(call['name'])} {one_line(call['arguments'])} → {result}, {entry['seconds']:.2f} s"
 
 

@@ -18,11 +18,13 @@ _TO_BE_MENDED = {AsyncgenError.exit_code, InputError.exit_code, AccountError.exi
 def render_summary(summary: Mapping[str, Json]) -> str:
     """What a start of `run` did."""
     reasons = ", ".join(f"{reason} {count}" for reason, count in summary["failed_reasons"].items())
+    new = summary["new_traces"]
     lines = [
         f"{summary['done']:,} of {summary['total']:,} done, {summary['failed']:,} failed, {summary['left']:,} left"
         + (f" ({reasons})" if reasons else ""),
+        *_stored(summary),
         (
-            f"this start: {summary['new_traces']:,} traces, {summary['new_failures']:,} failures, "
+            f"this start: {new:,} traces{_parsed(summary['parsed'], new)}, {summary['new_failures']:,} failures, "
             f"{summary['turns']:,} turns, {summary['tool_calls']:,} tool calls, {summary['prompt_tokens']:,} + "
             f"{summary['completion_tokens']:,} tokens, {summary['retries']:,} retries, {duration(summary['seconds'])}"
         ),
@@ -57,11 +59,25 @@ def render_status(status: Mapping[str, Json]) -> str:
         *(f"server down: {one_line(server)}" for server in status["servers_down"]),
         f"{status['done']:,} of {total:,} done, {status['failed']:,} failed, {status['left']:,} left"
         + (f" ({reasons})" if reasons else ""),
-        *([f"{status['stored']:,} traces are stored in all"] if status["stored"] > status["done"] else []),
+        *_stored(status),
         *_of_partitions(status),
-        f"rate {status['rate_per_minute']:.1f}/min, left {duration(status['seconds_left'])}",
+        f"rate {_rate(status)}, left {duration(status['seconds_left'])}",
     ]
     return "\n".join(lines)
+
+
+def _parsed(parsed: int, new: int) -> str:
+    return f" ({parsed:,} with an answer that could be read)" if parsed < new else ""
+
+
+def _stored(counts: Mapping[str, Json]) -> list[str]:
+    return [f"{counts['stored']:,} traces are stored in all"] if counts["stored"] > counts["done"] else []
+
+
+def _rate(status: Mapping[str, Json]) -> str:
+    """Of a start that was killed nobody knows the end."""
+    killed = status["state"] == "interrupted" and not status["rate_per_minute"]
+    return "-" if killed else f"{status['rate_per_minute']:.1f}/min"
 
 
 def _of_partitions(status: Mapping[str, Json]) -> list[str]:

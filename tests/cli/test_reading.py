@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -154,17 +155,26 @@ def test_stats_of_several_directories_are_added_up(run: Run, done: Path):
     assert "image_rotate_tool: 8 calls" in run("stats", done / "geo-tools").out
 
 
+def test_show_without_an_id_shows_a_trace_and_one_that_is_missing_names_those_there_are(run: Run, done: Path):
+    first = run("show", done / "geo").out.splitlines()[0]
+    assert first in {trace["id"] for trace in traces(done / "geo")}
+    gone = run("show", done / "geo", 99)
+    assert gone.code == 2
+    assert f"has no trace 99; the first that it has: {first}, geo/" in gone.err
+
+
 def test_log_samples_prints_the_block_of_the_tool_distillation_document(done: Path):
     log = (done / "geo-tools.log").read_text()
     block = log[: log.index("[Sample 2/8]")].splitlines()
     names = [line.split(":")[0].strip() for line in block]
     assert names == [
         "[Sample 1/8]", "Locatability score", "Ground truth", "Country", "[SUCCESS] Generated trace", "Turns",
-        "Tool calls", "Parse success", "Distance", "Score", "Saved to",
+        "Tool calls", "Parse success", "Distance", "Score", "Saved to", "Id",
     ]  # fmt: skip
     assert block[5:8] == ["    Turns: 3", "    Tool calls: 2", "    Parse success: True"]
-    assert block[-1] == f"    Saved to: {done / 'geo-tools' / 'traces'}"
-    assert "[FAILED] bad_request: " in (done / "geo.log").read_text()
+    assert block[-2] == f"    Saved to: {done / 'geo-tools' / 'traces'}"
+    assert block[-1].removeprefix("    Id: ") in {trace["id"] for trace in traces(done / "geo-tools")}
+    assert re.search(r"\[FAILED\] geo/\d+/\d: bad_request: ", (done / "geo.log").read_text())
 
 
 def test_trace_json_of_a_job_with_tools_has_the_documents_shape(run: Run, done: Path, tmp_path: Path):

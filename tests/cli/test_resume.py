@@ -312,6 +312,66 @@ def test_temperatures_for_more_rollouts_go_on_from_a_run_that_had_one_temperatur
     assert len({trace["config_id"] for trace in traces(out)}) == 1
 
 
+@pytest.mark.parametrize(
+    ("starts", "codes"),
+    [
+        ([("2", "[.7, .1]"), ("2", "")], [0, 2]),
+        ([("2", "[.7, .1]"), ("1", ""), ("2", "[.7, .3]")], [0, 0, 2]),
+        ([("2", ""), ("1", "[.7]"), ("2", "[.7, .9]")], [0, 0, 2]),
+        ([("1", ""), ("2", "[.7, .9]"), ("1", "[.7]"), ("2", "[.7, .9]")], [0, 0, 0, 0]),
+        ([("2", "[.7, .9, 1.1]"), ("3", "[.7, .9, 1.3]")], [0, 0]),
+    ],
+)
+def test_a_rollout_keeps_the_temperature_of_its_traces_whatever_was_given_between(
+    photos: Path, tmp_path: Path, starts: list[tuple[str, str]], codes: list[int]
+):
+    found = []
+    with ThreadedServer(answering) as server:
+        for number, (rollouts, given) in enumerate(starts):
+            flags = ["--num-samples", 1 + number, "--rollouts", rollouts, "--temperature", 0.7]
+            flags += ["--sampling.temperatures", given] if given else []
+            found.append(asyncgen(*geo(photos, tmp_path / "run", server, *flags)))
+    assert [one.code for one in found] == codes, [one.err for one in found]
+    if 2 in codes:
+        assert "sampling.temperatures[1]: " in found[-1].err
+    else:
+        assert len({trace["config_id"] for trace in traces(tmp_path / "run")}) == 1
+
+
+def test_prompts_that_look_like_secrets_are_stored_and_compared_as_they_are(photos: Path, tmp_path: Path):
+    out, prompt = tmp_path / "run", "<image> Where?\nSecret: {} as \\boxed{{lat, lon}}"
+    with ThreadedServer(answering) as server:
+        words = ("--num-samples", 1, "--task.user")
+        assert asyncgen(*geo(photos, out, server, *words, prompt.format("answer"))).code == 0
+        other = asyncgen(*geo(photos, out, server, *words, prompt.format("refuse")))
+    run = json.loads((out / "run.json").read_bytes())
+    assert run["configs"][run["config_id"]]["task_options"]["user"] == prompt.format("answer")
+    assert other.code == 2
+    assert "task_options.user: " in other.err
+
+
+def test_a_value_that_is_not_stored_is_compared_too(photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    with ThreadedServer(answering) as server:
+        words = ("--num-samples", 1, "--sampling.extra-body")
+        assert asyncgen(*geo(photos, out, server, *words, "{stop_token: one}")).code == 0
+        assert asyncgen(*geo(photos, out, server, *words, "{stop_token: one}")).code == 0
+        other = asyncgen(*geo(photos, out, server, *words, "{stop_token: two}"))
+    assert other.code == 2
+    assert "a value whose key sounds like that of a secret" in other.err
+    assert "one" not in (out / "run.json").read_text().split('"extra_body"')[1][:60]
+
+
+def test_a_run_that_has_no_trace_yet_is_a_new_one_for_a_server_that_is_not_there(photos: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    with ThreadedServer(lambda body, number: error(404, "no such model")) as server:
+        assert asyncgen(*geo(photos, out, server)).code == 2
+    assert (out / "run.json").exists()
+    gone = asyncgen(*geo(photos, out, server))
+    assert gone.code == 2
+    assert f"no server answers at {server.base_url}: no connection" in gone.err
+
+
 def test_a_directory_of_another_task_is_refused_on_one_line(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(answering) as server:

@@ -14,6 +14,8 @@ from support.source_data import jpeg
 
 import asyncgen
 from asyncgen.core.errors import AsyncgenError
+from asyncgen.embedded.demo import vision_server
+from asyncgen.embedded.tiles import make_tiles
 from asyncgen.endpoint.limiter import AUTO_START
 from asyncgen.engine.driver import CRASH_LIMIT, REFUSED_LIMIT
 from asyncgen.run.execute import FAILED_TOO_OFTEN
@@ -146,6 +148,28 @@ def test_the_selections_of_the_table_run(place, tmp_path):
         )
         done = run(line, folder)
         assert done.returncode == 0, (line, done.stderr)
+
+
+def test_the_trace_in_the_readme_is_the_demos_own(tmp_path):
+    (sample,) = [body for name, body in BLOCKS if not name and body.startswith("geo-tools/9/0")]
+    make_tiles(tmp_path / "tiles", 10)
+    with vision_server() as base_url:
+        line = (
+            f"asyncgen run geo-tools --dataset-path tiles --base-url {base_url} "
+            "--num-samples -1 --where 'lat between 10.5 and 10.6'"
+        )
+        assert run(line, tmp_path).returncode == 0
+    shown = [without_digits(one) for one in run("asyncgen show runs/geo-tools 9", tmp_path).stdout.splitlines()]
+    at_line = 0
+    for one in sample.splitlines():
+        wanted = without_digits(one.removesuffix("…"))
+        if wanted:
+            at_line = next(at for at in range(at_line, len(shown)) if shown[at].startswith(wanted)) + 1
+
+
+def without_digits(line: str) -> str:
+    """The last digits of a match may differ between machines."""
+    return re.sub(r"[0-9]+", "0", line)
 
 
 def test_the_python_line_for_pictures_works(place):

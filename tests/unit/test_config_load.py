@@ -152,10 +152,10 @@ def test_a_null_section_is_as_if_it_were_not_there(write: Any, section: str) -> 
         ("endpoints: [{max_concurrency: 0}]\n", ["max_concurrency is 0"]),
         ("sampling: [1]\n", ["job.yaml", "sampling must be a mapping"]),
         ("task_options: [1]\n", ["job.yaml", "task_options must be a mapping"]),
-        ("episode: {max_turns: many}\n", ["job.yaml", "episode.max_turns", "Expected int"]),
-        ("episode: {max_turns: true}\n", ["job.yaml", "episode.max_turns", "got bool"]),
+        ("episode: {max_turns: many}\n", ["job.yaml", "episode.max_turns", "it is a text; give a whole number"]),
+        ("episode: {max_turns: true}\n", ["job.yaml", "episode.max_turns", "it is a truth value"]),
         ("episode: {max_turns: 0}\n", ["episode.max_turns is 0"]),
-        ("sampling: {temperature: null}\n", ["job.yaml", "sampling.temperature", "got null"]),
+        ("sampling: {temperature: null}\n", ["job.yaml", "sampling.temperature", "it is null"]),
         ("sampling: {extra_body: {1: 2}}\n", ["job.yaml", "sampling.extra_body"]),
         ("sampling: {extra_body: {stream: true}}\n", ["sampling.extra_body has stream"]),
         ("sampling: {top_p: 1.5}\n", ["sampling.top_p is 1.5"]),
@@ -198,12 +198,12 @@ def test_numbers_that_json_cannot_write_are_refused(write: Any, content: str) ->
 
 def test_a_wrong_word_is_answered_with_the_nearest(write: Any) -> None:
     path = write("dataset: {order: hardest}\n", base="task: geo\n")
-    assert refused(path).endswith("dataset.order: Invalid enum value 'hardest': did you mean 'hardest_first'?")
+    assert refused(path).endswith("dataset.order: 'hardest' is no choice: did you mean 'hardest_first'?")
 
 
 def test_a_wrong_flag_is_named_as_the_flag_that_was_given(write: Any) -> None:
     assert refused(write(), episode__max_turns="abc").startswith("--max-turns 'abc'")
-    assert refused(write(), sampling__temperature="a: [").startswith("--temperature: cannot read")
+    assert refused(write(), sampling__temperature="a: [").startswith("--temperature: 'a: [' cannot be read as YAML")
 
 
 def test_a_wrong_variable_is_named_as_such(write: Any) -> None:
@@ -229,6 +229,24 @@ def test_a_file_without_a_task_says_what_to_write(write: Any, base: str, words: 
     assert words in refused(write(base=base))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sampling: {extra_body: {one: &a {top_k: 1, x: 2}, two: {<<: *a, x: 3}, three: {<<: *a}}}\n",
+        "sampling: {extra_body: {one: {base: &b {x: 1, y: 2}, a: &a {<<: *b, y: 3}}, two: {<<: *a}}}\n",
+        "sampling: {extra_body: {1: one, '1': two}}\n",
+    ],
+)
+def test_merged_keys_and_keys_of_two_kinds_are_no_doubles(write: Any, text: str) -> None:
+    assert read_yaml(write(text))["sampling"]["extra_body"]
+
+
+@pytest.mark.parametrize("text", ["sampling: {seed: 1, seed: 2}\n", "endpoints: [{model: a, model: b}]\n"])
+def test_a_key_that_stands_twice_is_refused_wherever_it_is(write: Any, text: str) -> None:
+    with pytest.raises(InputError, match="stands 2 times"):
+        read_yaml(write(text))
+
+
 def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     path.write_bytes(b"\xff\xfe\xff")
@@ -239,12 +257,15 @@ def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flag", "text", "end"),
     [
-        ("schedule__concurrency", "max", "concurrency: Invalid enum value 'max'; give a whole number or auto"),
-        ("sampling__temperature", "hot", "--temperature 'hot': temperature: Expected float, got str; give a number"),
+        ("schedule__concurrency", "max", "concurrency: 'max' is no choice; give a whole number or auto"),
+        ("sampling__temperature", "hot", "--temperature 'hot': temperature: it is a text; give a number"),
         ("sampling__temperatures", "[a]", "; give a number"),
+        ("sampling__temperatures", "0.3,0.7", "it is a text; give a list of numbers in square brackets or null"),
+        ("sampling__extra_body", "top_k", "it is a text; give a mapping, as {key: value}"),
+        ("sampling__extra_body", "{top_k: 20", "cannot be read as YAML: expected ',' or '}', but got '<stream end>'"),
         ("sampling__seed", "x", "; give a whole number or null"),
         ("episode__final_turn", "maybe", "; give true or false"),
-        ("task__tool_calls", "yes", "tool_calls: Invalid enum value 'yes'; give auto, native or text"),
+        ("task__tool_calls", "yes", "tool_calls: 'yes' is no choice; give auto, native or text"),
         ("task__tool_calls", "nativ", ": did you mean 'native'?"),
     ],
 )  # fmt: skip
@@ -254,7 +275,7 @@ def test_a_value_of_the_wrong_kind_is_answered_with_what_to_give(write: Any, fla
 
 def test_a_word_that_yaml_makes_a_bool_of_is_answered_with_the_words_there_are(write: Any) -> None:
     text = refused(write("dataset: {order: yes}\n", base="task: geo\n"))
-    assert text.endswith("Expected str, got bool; give hardest_first, easiest_first or dataset")
+    assert text.endswith("it is a truth value; give hardest_first, easiest_first or dataset")
 
 
 def test_a_flag_that_takes_words_takes_those_that_yaml_would_make_something_else_of() -> None:

@@ -82,6 +82,17 @@ def test_an_assistant_message_keeps_empty_content_and_sends_arguments_that_parse
     assert message["tool_calls"][0]["type"] == "function"
 
 
+@pytest.mark.parametrize(
+    ("name", "sent_as"),
+    [("zoom_in-2", "zoom_in-2"), ("image zoom.in", "image_zoom_in"), ("", "unnamed"), ("x" * 99, "x" * 64)],
+)
+def test_a_call_goes_back_with_a_name_that_strict_servers_take(name: str, sent_as: str):
+    message = sent(Message("assistant", "", tool_calls=(ToolCall(id="a", name=name, arguments="{}"),)))
+    assert message["tool_calls"][0]["function"]["name"] == sent_as
+    if name:
+        assert sent(Message("tool", "no", tool_call_id="a", name=name))["name"] == sent_as
+
+
 def test_a_tool_message_names_its_call_and_others_carry_no_empty_keys():
     assert sent(Message("tool", "done", tool_call_id="a")) == {"role": "tool", "content": "done", "tool_call_id": "a"}
     assert sent(Message("assistant", "x")) == {"role": "assistant", "content": "x"}

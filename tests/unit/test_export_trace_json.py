@@ -14,7 +14,7 @@ from asyncgen.export.files import Counts, whole_file
 from asyncgen.export.formats import FORMATS
 from asyncgen.export.stats import Stats
 from asyncgen.export.trace_folder import read_trace_json
-from asyncgen.export.trace_json import file_name, geo_document, tools_document, write_trace_json
+from asyncgen.export.trace_json import document, file_name, geo_document, tools_document, write_trace_json
 from asyncgen.view.show import render_block, render_trace
 
 
@@ -104,6 +104,11 @@ def test_each_trace_gets_a_file_in_the_shape_of_its_job(tmp_path: Path) -> None:
     assert written(tmp_path / "out", "trace_00002.json") == geo_document(traces[1])
     text = (tmp_path / "out" / "trace_00002.json").read_text("utf-8")
     assert '\n  "sample_data": {\n    "city": "Zürich"\n' in text
+
+
+def test_several_turns_without_tools_are_all_exported() -> None:
+    trace = trace_line(3, tool_mode="none", turns=[turn(1, "one"), turn(2, "two")])
+    assert [one["response"] for one in document(trace)["conversation_history"]] == ["one", "two"]
 
 
 def test_an_export_can_run_again_and_says_what_it_left(tmp_path: Path) -> None:

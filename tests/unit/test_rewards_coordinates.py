@@ -181,3 +181,26 @@ def test_the_answer_is_plain_decimals_or_empty(text: str, answer: str) -> None:
 
 def test_a_lenient_answer_is_asked_for_by_name() -> None:
     assert (geo_answer("maybe 48.8, 2.3"), geo_answer("maybe 48.8, 2.3", lenient=True)) == ("", "48.8, 2.3")
+
+
+@pytest.mark.parametrize(
+    ("answer", "pair"),
+    [
+        ("48.85, \u20112.35", (48.85, -2.35)),
+        ("\u201033.85, \u201470.6", (-33.85, -70.6)),
+        ("40.7^{o} N, 74.1^{o} W", (40.7, -74.1)),
+        ("40.7^0 N, 74^0 W", (40.7, -74.0)),
+        ("40.7&deg;N, 74.1&#176;W", (40.7, -74.1)),
+        ("33.8° s, 70.6° w", (-33.8, -70.6)),
+        ("33°48's, 70°36'w", (-33.8, -70.6)),
+        ("40.7128_{N}, 74.006_{W}", (40.7128, -74.006)),
+        ("33 48 0 S, 70 36 0 W", None),
+    ],
+)
+def test_no_sign_of_a_hemisphere_is_passed_over(answer: str, pair: tuple[float, float] | None) -> None:
+    assert parse_coordinates(rf"It is \boxed{{{answer}}}", lenient=True) == pytest.approx(pair) if pair else True
+    assert (parse_coordinates(rf"\boxed{{{answer}}}", lenient=False) is None) == (pair is None)
+
+
+def test_a_names_possessive_is_no_hemisphere() -> None:
+    assert parse_coordinates("Paris's latitude 48.85, longitude 2.35", lenient=False) == (48.85, 2.35)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, make_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,9 +12,11 @@ import pytest
 
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
+from asyncgen.engine.kit import make_kit
 from asyncgen.rewards.geo import GeoReward
 from asyncgen.run.tasks import load_task_class, make_task
 from asyncgen.tasks import BUILT_IN
+from asyncgen.tasks.geo import Geo
 from asyncgen.tools.schema import tool
 
 
@@ -130,6 +133,46 @@ def test_an_option_without_a_type_is_named_for_it_would_not_count() -> None:
     assert str(caught.value) == (
         "City.answer_first has no type, so it replaces no default: write answer_first: bool = …"
     )
+
+
+def test_what_a_class_says_itself_counts_and_not_what_is_above_it() -> None:
+    class Base(Task):
+        system = "base"
+
+    @dataclass(frozen=True)
+    class City(Base):
+        system: str = "you"
+
+    assert make_task(City, {}, Path(), "job.yaml").system == "you"
+
+
+def test_the_columns_may_be_a_set() -> None:
+    assert made({"columns": frozenset({"city"})}).columns == {"city"}
+
+
+def test_a_tool_without_parameters_has_a_schema_without_them() -> None:
+    class Now:
+        name = "now"
+
+        def schema(self, **conventions: str) -> Mapping[str, Any]:
+            return {"type": "function", "function": {"name": "now", "description": "The time."}}
+
+        async def __call__(self, context: Any, arguments: Any) -> Any:
+            raise NotImplementedError
+
+    assert make_kit(made({"tools": (Now(),)})).schemas[0]["function"] == {"name": "now", "description": "The time."}
+
+
+@pytest.mark.parametrize("function", [partial(population, None), lambda context: "x"])
+def test_a_tool_without_a_name_that_servers_take_is_refused(function: Any) -> None:
+    with pytest.raises(InputError, match="make it from a function with a name"):
+        tool(function)
+
+
+@pytest.mark.parametrize("scale", [0.0, -5.0, float("nan")])
+def test_a_scale_that_gives_no_score_is_refused(scale: float) -> None:
+    with pytest.raises(InputError, match=r"scale_km is .*: give kilometres above 0"):
+        make_task(Geo, {"scale_km": scale}, Path(), "job.yaml")
 
 
 def test_a_constant_that_became_an_option_is_named() -> None:

@@ -67,3 +67,27 @@ def test_a_name_that_needs_double_quotes_is_given_with_them(where: str, name: st
 
 def test_other_errors_keep_duckdbs_first_line() -> None:
     assert fault(duckdb.Error("first\nsecond"), "lat = 1", ["lat"]) == "first"
+
+
+@pytest.mark.parametrize("where", ["1=1) union all select 99 where (1=1", "true) -- ", "lat = 1; select 1"])
+def test_a_condition_cannot_end_the_query_it_stands_in(where: str) -> None:
+    with pytest.raises(InputError, match=r"dataset\.where"):
+        select_rows(CELLS, ("photo",), Selection(where=where))
+
+
+def test_a_condition_may_have_a_query_of_its_own_and_a_remark() -> None:
+    for where in ("lat >= (select avg(lat) from data)", "lat = 1 -- the first"):
+        assert select_rows(CELLS, ("photo",), Selection(where=where)).indexes.tolist() == [0]
+
+
+def test_nan_is_null_to_a_condition_as_it_is_in_a_trace() -> None:
+    cells = ArrowCells(pa.table({"score": [0.1, float("nan"), 0.9, None]}))
+    assert select_rows(cells, (), Selection(where="score > 0.45")).indexes.tolist() == [2]
+    assert select_rows(cells, (), Selection(where="score is null")).indexes.tolist() == [1, 3]
+
+
+def test_columns_that_differ_only_in_case_are_refused_where_one_is_named() -> None:
+    cells = ArrowCells(pa.table({"Lat": [1, 50], "lat": [50, 1], "lon": [1, 2]}))
+    with pytest.raises(InputError, match="Lat and lat differ only in case"):
+        select_rows(cells, (), Selection(where="lat = 50"))
+    assert select_rows(cells, (), Selection(where="lon = 2")).indexes.tolist() == [1]

@@ -79,6 +79,18 @@ def test_a_jsonl_row_is_its_line_and_blank_lines_do_not_count(tmp_path: Path) ->
     assert [source.read(row).data for row in range(3)] == [{"n": 0}, {"n": 1}, {"n": 2}]
 
 
+def test_only_json_s_white_space_is_blank_and_a_mark_at_the_start_is_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf\n{"n": 0}\n\x0c\n{"n": 2}\n')
+    source = open_source(str(path))
+    assert source.rows == 3
+    assert [source.read(row).data for row in (0, 2)] == [{"n": 0}, {"n": 2}]
+    with pytest.raises(EpisodeError, match="row 1 cannot be read"):
+        source.read(1)
+    (tmp_path / "y.jsonl").write_bytes(b"\xef\xbb\xbf")
+    assert open_source(str(tmp_path)).rows == 3
+
+
 def test_lines_are_found_across_the_blocks_of_the_scan(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     first = json.dumps({"n": 0, "pad": "x" * SCAN_BYTES})[: SCAN_BYTES - 3]

@@ -76,7 +76,7 @@ def test_the_image_root_may_lie_elsewhere(root: Path, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "x.jsonl", [{"image": "sub/a.jpg"}, {"image": "../secret.jpg"}])
     source = open_source(str(path), image_root=str(root))
     assert source.read(0).images[0].load() == b"picture"
-    with pytest.raises(EpisodeError, match=r"set dataset\.image_root"):
+    with pytest.raises(EpisodeError, match=r"give --dataset\.image-root, the folder that holds '\.\./secret\.jpg'"):
         source.read(1).images[0].load()
     with pytest.raises(InputError, match=r"dataset\.image_root .* is no folder"):
         open_source(str(path), image_root=str(tmp_path / "gone"))

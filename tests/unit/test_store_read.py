@@ -41,7 +41,17 @@ def test_a_run_is_one_directory_and_its_partitions_are_many(run, tmp_path):
     assert [path.name for path in run_directories(out)] == ["part-000-of-002", "part-001-of-002"]
 
 
-@pytest.mark.parametrize("name", ["missing", "empty", "file"])
+def test_a_folder_of_runs_names_them(tmp_path):
+    for name in ("geo", "search"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").write_text("{}")
+    with pytest.raises(InputError, match=r"runs is not a run directory; the runs in it: .*/runs/geo, .*/runs/search"):
+        run_directories(tmp_path / "runs")
+    with pytest.raises(InputError, match="gone does not exist; give a run directory"):
+        run_directories(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("name", ["empty", "file"])
 def test_what_is_no_run_is_named(tmp_path, name):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
@@ -148,7 +158,7 @@ def test_a_sealed_line_that_was_altered_is_named_and_nothing_is_read_over_it(run
     whole = shard.read_bytes()
     at = whole.index(b"\n") // 2
     shard.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-    with pytest.raises(DataError, match=r"-\w+\.jsonl:1: the checksum is wrong; take that file away"):
+    with pytest.raises(DataError, match=r"-\w+\.jsonl:1: the checksum is wrong; take that line out"):
         list(iter_traces(run))
     with pytest.raises(DataError, match=":1: the checksum is wrong"):
         shard_keys(shard)

@@ -122,6 +122,12 @@ def test_sixteen_bit_png_is_scaled_whatever_its_colours() -> None:
     assert decode(colour, max_image_pixels=LIMIT).getpixel((0, 0)) == (156, 3, 255)
 
 
+@pytest.mark.parametrize(("value", "grey"), [(200, 0), (255, 0), (256, 1), (65_535, 255)])
+def test_a_sixteen_bit_value_is_the_same_grey_whatever_stands_beside_it(value: int, grey: int) -> None:
+    stored = png(1, 1, 16, 0, b"\0" + struct.pack(">H", value))
+    assert decode(stored, max_image_pixels=LIMIT).getpixel((0, 0)) == (grey,) * 3
+
+
 def test_float_and_wide_integer_pictures_use_their_whole_range() -> None:
     for mode, values in {"F": (-1.0, 0.0, 1.0), "I": (-100_000, 0, 100_000)}.items():
         image = Image.new(mode, (3, 1))

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
-from asyncgen.view.live import Figures, duration, plain_line
+import pytest
+from rich.console import Console
+
+from asyncgen.view.live import Figures, _panel, duration, plain_line
 from asyncgen.view.summary import render_status, render_summary
 
 FIGURES = Figures(
@@ -13,7 +17,8 @@ FIGURES = Figures(
 
 def test_the_plain_line_has_done_failed_rate_open_and_time_left():
     assert plain_line(FIGURES) == (
-        "geo: 50/200 done (25.0 %) | 2 failed (timeout 2) | 12.3/min | 1,234 tok/s | 7/32 open | left 0:12:05"
+        "geo: 50/200 done (25.0 %) | 2 failed (timeout 2) | 12.3/min | 1,234 tok/s | 7/32 open | 90.0 % parsed | "
+        "left 0:12:05"
     )
 
 
@@ -29,6 +34,7 @@ def test_durations_have_hours_minutes_and_seconds():
 def test_the_summary_says_to_go_on_only_when_something_is_left():
     summary = {
         "done": 3, "total": 5, "failed": 1, "left": 1, "failed_reasons": {"timeout": 1}, "new_traces": 3,
+        "parsed": 3, "stored": 3,
         "new_failures": 1, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40, "retries": 2,
         "seconds": 3.0, "directory": "runs/geo", "last_failure": "geo/1/0: timeout: slow\x1b[2J", "exit_code": 0,
     }  # fmt: skip
@@ -43,6 +49,27 @@ def test_the_summary_says_to_go_on_only_when_something_is_left():
     for code, mend in ((1, True), (2, True), (77, True), (75, False), (130, False)):
         shown = render_summary({**summary, "exit_code": code})
         assert ("mend that, then run the same command again" in shown) == mend
+
+
+def test_the_summary_tells_answers_that_could_not_be_read_and_traces_beyond_the_job():
+    summary = {
+        "done": 3, "total": 3, "failed": 0, "left": 0, "failed_reasons": {}, "new_traces": 3, "parsed": 0, "stored": 9,
+        "new_failures": 0, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40, "retries": 2,
+        "seconds": 3.0, "directory": "runs/geo", "last_failure": "", "exit_code": 0,
+    }  # fmt: skip
+    text = render_summary(summary)
+    assert "this start: 3 traces (0 with an answer that could be read), 0 failures" in text
+    assert "9 traces are stored in all" in text
+    assert "could be read" not in render_summary({**summary, "parsed": 3})
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_the_live_screen_fits_a_terminal_of_80_columns(width: int):
+    console = Console(width=width, file=io.StringIO())
+    console.print(_panel(replace(FIGURES, total=12_000, done=4312, durable=4301), width))
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == (4 if width >= 80 else len(lines))
+    assert max(map(len, lines)) <= width
 
 
 STATUS = {

@@ -137,7 +137,8 @@ def test_the_block_is_the_documents() -> None:
         "    Parse success: True\n"
         "    Distance: 245.67 km\n"
         "    Score: 0.7821\n"
-        "    Saved to: out/trace_00000.json"
+        "    Saved to: out/trace_00000.json\n"
+        "    Id: geo-tools/42/0"
     )
 
 
@@ -162,5 +163,5 @@ def test_an_unreadable_answer_is_no_success_and_has_no_distance() -> None:
 
 def test_a_failed_sample_says_why_and_nothing_more() -> None:
     block = render_block(3, 9, failed_line(error="truncated\nfile\x1b[0m"))
-    assert block.split("\n")[-1] == "  [FAILED] bad_image: truncated file"
+    assert block.split("\n")[-1] == "  [FAILED] geo-tools/7/0: bad_image: truncated file"
     assert "Turns" not in block
