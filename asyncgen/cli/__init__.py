@@ -55,7 +55,7 @@ def call(tokens: Sequence[str]) -> int:
     except OSError as error:
         if not error.filename and error.errno != errno.ENOSPC:
             raise
-        if not error.filename:  # every file of a run is named; stdout is not
+        if not error.filename:  # what writes a file names it; stdout has no name
             drop(sys.stdout)
         return _complain(f"{error.filename or 'stdout'}: {error.strerror}", 2 if error.filename else 1)
 

@@ -25,6 +25,8 @@ _WORDS = {"int": KINDS[int], "float": KINDS[float], "bool": "a truth value", "st
 """msgspec's."""
 _BAD_CHOICE = re.compile(r"Invalid enum value '(.*)'", re.DOTALL)
 _BAD_KIND = re.compile(r"Expected (.*), got (.*)", re.DOTALL)
+_BAD_LENGTH = re.compile(r"Expected array of (.*), got (\d+)")
+_PLURALS = {int: "whole numbers", float: "numbers", str: "texts"}
 
 
 def convert(value: Any, wanted: type[T], where: str) -> T:
@@ -44,6 +46,8 @@ def _said(reason: str, allowed: list[str]) -> str:
         reason = f"{choice[1]!r} is no choice"
         if close := difflib.get_close_matches(choice[1], allowed, n=1, cutoff=0.6):
             return f"{reason}: did you mean {close[0]!r}?"
+    elif length := _BAD_LENGTH.fullmatch(reason):
+        return f"it is a list of length {length[2]}; give one of {length[1]}"
     elif kind := _BAD_KIND.fullmatch(reason):
         allowed = allowed or [_WORDS.get(word, word) for word in kind[1].split(" | ")]
         reason = f"it is {_WORDS.get(kind[2], kind[2])}"
@@ -81,8 +85,8 @@ def _allowed(annotation: Any) -> Iterator[str]:
         for one in get_args(annotation):
             yield from _allowed(one)
     elif get_origin(annotation) in {tuple, list}:
-        inside = [KINDS[one].split(" ")[-1] for one in _elements(annotation) if one in KINDS]
-        yield f"a list of {inside[0]}s in square brackets" if inside else "a list in square brackets"
+        inside = " or ".join({_PLURALS[one] for one in _elements(annotation) if one in _PLURALS})
+        yield f"a list of {inside} in square brackets" if inside else "a list in square brackets"
     elif get_origin(annotation) in {dict, Mapping}:
         yield "a mapping, as {key: value}"
     elif annotation in KINDS:

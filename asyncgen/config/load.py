@@ -145,9 +145,7 @@ def is_secret(name: str) -> bool:
     return _SECRET.fullmatch(name) is not None
 
 
-_SECRET = re.compile(
-    r"(?i)(.*[._-])?(api[_-]?key|(api|auth|access)[_-]?token)|(.*\.)?((openai|auth|secret|access|hf)[_-])?key"
-)
+_SECRET = re.compile(r"(?i)(?!task\.)(.*[._-])?((api[_-]?)?key|(api|auth|access)[_-]?token)|.*api[_-]?key")
 NO_KEYS = "keys are never written in files or flags: export OPENAI_API_KEY=…, or name another variable in api_key_env"
 
 

@@ -98,6 +98,8 @@ def _address_problem(address: str) -> str:
         return "has a blank in it: take it out"
     if not address.startswith(("http://", "https://")):
         return "does not start with http:// or https://"
+    if re.match(r"https?://[^/?#]*[/?#].*@", address):
+        return "has an @ after a / ? or #: write those of a password as %2F, %3F, %23"
     for path in _PATHS:
         if address.rstrip("/").endswith(path):
             return f"goes too far: leave {path} away"
@@ -106,7 +108,13 @@ def _address_problem(address: str) -> str:
 
 def without_user(text: str) -> str:
     """The text with the user of each address in it as `***`: a password may stand there."""
-    return re.sub(r"(//|^)[^/?#]*@", r"\1***@", text)
+    return "".join(_masked(piece) for piece in re.split(r"([,\s]+(?=https?:))", text))
+
+
+def _masked(address: str) -> str:
+    head, at, host = address.rpartition("@")
+    scheme = re.match(r"(?i)(?:https?:)?/*", head)
+    return f"{scheme[0] if scheme else ''}***@{host}" if at else address
 
 
 def _sampling_problems(job: Job) -> list[str]:

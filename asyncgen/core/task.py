@@ -98,7 +98,8 @@ def template_columns(template: str) -> list[str]:
 
 _FIELD = re.compile(
     r"\{(?P<literal>\{[A-Za-z_][\w.-]*\})\}"
-    r"|(?P<latex>(?:\\[A-Za-z]+\*?|[\^_])(?:\{[A-Za-z_][\w.-]*\})+)"
+    r"|(?P<latex>\\(?:[dtc]?frac|[dt]?binom|(?:over|under)set)\{[A-Za-z_][\w.-]*\}\{[A-Za-z_][\w.-]*\}"
+    r"|(?:\\[A-Za-z]+\*?|[\^_])\{[A-Za-z_][\w.-]*\})"
     r"|\{(?P<column>[A-Za-z_][\w.-]*)\}"
 )
 

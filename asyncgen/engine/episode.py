@@ -210,8 +210,8 @@ def _ask(plan: Plan, state: EpisodeState, messages: tuple[Message, ...]) -> Step
 def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
     """End without a clear answer: read the last visible text once more, leniently unless it was cut off.
 
-    What stands beside a call that was run is a guess that the model went on from, not its answer: it only counts in the
-    last turn, after which nothing came.
+    What stands beside a call is a guess that the model went on from, not its answer: it only counts in the last turn,
+    after which nothing came.
     """
     if not state.turns:
         return Finish(stop=stop, answer="", final_response="")
@@ -223,7 +223,7 @@ def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
         answer = plan.task.answer(text) if turn is last else ""
         return Finish(stop=stop, answer=answer, final_response=turn.visible)
     answer = plan.task.final_answer(text)
-    if answer and turn is last and not last.results and stop in {StopReason.NO_ANSWER, StopReason.MAX_TURNS}:
+    if answer and not turn.results and stop in {StopReason.NO_ANSWER, StopReason.MAX_TURNS}:
         stop = StopReason.ANSWERED
     return Finish(stop=stop, answer=answer, final_response=turn.visible)
 

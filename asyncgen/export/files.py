@@ -44,8 +44,10 @@ def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             if durable:
                 os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:  # also an interrupt: no partial file stays
+    except BaseException as error:  # also an interrupt: no partial file stays
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not error.filename:  # as a full disk gives it
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     if durable:
         sync_folder(path.parent)

@@ -78,8 +78,9 @@ def _kept(
     connection.register("__batch", pa.table(columns))
     try:
         query = f"SELECT {_ROW} FROM ({_select(kinds)}) WHERE ({where}\n) ORDER BY {_ROW}"  # noqa: S608  # the user's SQL
-        for names in kinds.values():
-            refuse_ambiguous(where, list(names))
+        for alias, names in kinds.items():
+            refuse_ambiguous(where, list(names), prefix=alias)
+        refuse_ambiguous(where, _bare_names(kinds))
         rows = connection.execute(one_condition(connection, query, where)).fetchall()
     except duckdb.Error as error:
         raise InputError(f"--where {where!r}: {_reason(error, where, kinds)}") from error
@@ -96,14 +97,28 @@ def _select(kinds: Mapping[str, Mapping[str, str]]) -> str:
     for alias, _ in _PARTS:
         fields: dict[str, str] = {}
         for number, name in enumerate(kinds[alias]):
-            bare.setdefault(name.lower(), f"__{alias}_{number} AS {_quoted(name)}")
-            fields.setdefault(name.lower(), f"{_quoted(name)} := __{alias}_{number}")
+            column = f"__{alias}_{number}"
+            if kinds[alias][name] == "BIGINT":
+                column += "::HUGEINT"  # so that arithmetic does not overflow
+            bare.setdefault(name.lower(), f"{column} AS {_quoted(name)}")
+            fields.setdefault(name.lower(), f"{_quoted(name)} := {column}")
         structs.append(f"struct_pack({', '.join(fields.values()) or 'none := NULL'}) AS {alias}")
     for name in _TOP:
         bare.setdefault(name, f"__top_{name} AS {name}")
     for taken in (_ROW, *(alias for alias, _ in _PARTS)):
         bare.pop(taken, None)
     return f"SELECT {_ROW}, {', '.join([*bare.values(), *structs])} FROM __batch"  # noqa: S608  # names, all quoted
+
+
+def _bare_names(kinds: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What a bare name may mean: those of the first part that has it."""
+    found: dict[str, list[str]] = {}
+    for names in kinds.values():
+        own: dict[str, list[str]] = {}
+        for name in names:
+            own.setdefault(name.lower(), []).append(name)
+        found = own | found
+    return [name for same in found.values() for name in same]
 
 
 def _quoted(name: str) -> str:

@@ -26,12 +26,15 @@ Pair = tuple[float, float]
 
 
 def _hemisphere(letter: str, word: str, chinese: str) -> str:
-    """A letter counts in capitals and alone, or right after a number (`40.7N`, but not the exponent of `1E2`); a small
-    one only after a degree sign, minutes or seconds.
-    """
+    """A letter counts in capitals and alone, or right after a number (`40.7N`, but not the exponent of `1E2`)."""
     alone = rf"(?<![A-Za-z0-9]){letter}(?![A-Za-z])|(?<=[0-9]){letter}(?![A-Za-z0-9+-])"
-    small = rf"(?:(?<=°)|(?<=° )|(?<=[0-9]['\"])|(?<=[0-9]['\"] )){letter.lower()}(?![A-Za-z])"
-    return rf"(?i:(?<![a-z]){word}(?![a-z]))|{chinese}|{alone}|{small}"
+    return rf"(?i:(?<![a-z]){word}(?![a-z]))|{chinese}|{alone}"
+
+
+def _small(letter: str, after: str = "") -> str:
+    """A small letter counts after a degree sign with its minutes and seconds; the sign and they are group 1."""
+    minutes, seconds = r"(?:[0-9]{1,2}(?:\.[0-9]*+)?+' ?)?", r"(?:[0-9]{1,2}(?:\.[0-9]*+)?+\" ?)?"
+    return rf"(° ?{minutes}{seconds}){letter}(?![A-Za-z]){after}"
 
 
 _FULL_WIDTH = str.maketrans("０１２３４５６７８９．＋", "0123456789.+")
@@ -48,12 +51,16 @@ _REWRITES = tuple(
         (r"[″”“秒]|' ?'", '"'),
         (r"(?:±|\\pm(?![a-zA-Z])|\+/-) *+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?: *+°)?", ""),
         (r"\\[a-zA-Z]+|\\[^a-zA-Z]|[~^()\[\]（）【】*`\s]", " "),
-        (r"[−–‒﹣－‐‑](?= ?[0-9.])|(?<![0-9])—(?=[0-9.])", "-"),
+        (r"[−–‒﹣－‐‑](?= ?[0-9.])|(?:^|(?<=[,，(（])|(?<=[,，] ))—(?=[0-9.])", "-"),
         (r"_ *(?=[NSEW](?![A-Za-z]))", " "),
         (r"[，、；;]", ","),
         (r"[：＝=≈]", ":"),
         (r"(?i:(?<![a-z])lat(?:itude)?(?![a-z])\.?)|纬度", " lat "),
         (r"(?i:(?<![a-z])(?:lon|long|lng|longitude)(?![a-z])\.?)|经度", " lon "),
+        (_small("n"), r"\1 N "),
+        (_small("s"), r"\1 S "),
+        (_small("w"), r"\1 W "),
+        (_small("e", "(?= ?(?:,|$))"), r"\1 E "),  # in several languages it means "and"
         (_hemisphere("N", "north", "北纬"), " N "),
         (_hemisphere("S", "south", "南纬"), " S "),
         (_hemisphere("E", "east", "东经"), " E "),
@@ -126,7 +133,9 @@ def parse_coordinates(text: str, *, lenient: bool) -> Pair | None:
         if one.axis and two.axis and one.axis != two.axis:
             return on_globe(_ordered(one, two, tail))
     for one, two in pairs if lenient else ():
-        if one.decimal and two.decimal and (found := on_globe(_ordered(one, two, tail))):
+        if not (one.decimal and two.decimal) or _is_torn(one, two, angles):
+            continue
+        if found := on_globe(_ordered(one, two, tail)):
             return found
     return None
 
@@ -144,10 +153,10 @@ def first_pair(text: str) -> Pair | None:
     if _are_decimal_commas(angles, plain):
         return None
     only_two = len(angles) == 2 and all(angle.decimal for angle in angles)
-    spread = sum(bool(angle.hemisphere) for angle in angles) > 1  # `33 48 0 S, 70 36 0 W`: degrees are not beside it
     for one, two in pairwise(angles):
         marked = one.axis and two.axis
-        if marked or (not spread and (only_two or _GAP.fullmatch(plain, one.end, two.start))):
+        beside = only_two or _GAP.fullmatch(plain, one.end, two.start)
+        if marked or (beside and not _is_torn(one, two, angles)):
             return _ordered(one, two, plain)
     return None
 
@@ -157,6 +166,15 @@ def _are_decimal_commas(angles: Sequence[_Angle], plain: str) -> bool:
     if len(angles) != 4 or any(angle.decimal for angle in angles):
         return False
     return all(_COMMA.fullmatch(plain, one.end, two.start) for one, two in (angles[:2], angles[2:]))
+
+
+def _is_torn(one: _Angle, two: _Angle, angles: Sequence[_Angle]) -> bool:
+    """Not a pair where others have hemispheres: `33 48` of `33 48 0 S, 70 36 0 W`, or one that is marked and one that
+    is not. Two decimal numbers without a mark still are: they may be what is then said in degrees and minutes.
+    """
+    if sum(bool(angle.hemisphere) for angle in angles) < 2:
+        return False
+    return bool(one.hemisphere or two.hemisphere) or not (one.decimal and two.decimal)
 
 
 def _plain(text: str) -> str:

@@ -22,12 +22,12 @@ from asyncgen.engine.requests import Server
 from asyncgen.run.place import output_directory
 from asyncgen.run.plan import Plan
 from asyncgen.run.servers import resolve_models, targets_of
-from asyncgen.run.shape import SEPARATOR, aligned, merged_temperatures, shape_of, temperatures_of
+from asyncgen.run.shape import SEPARATOR, aligned, merged_temperatures, shape_of, stored_temperatures, temperatures_of
 from asyncgen.run.tasks import check_columns
 from asyncgen.store.card import write_card
 from asyncgen.store.files import DISK
 from asyncgen.store.layout import RUN_FILE
-from asyncgen.store.run_file import config_diff, digest, read_run, redact_words, write_run
+from asyncgen.store.run_file import config_diff, digest, read_run, redact, write_run
 from asyncgen.store.store import Store
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ async def prepare(
     directory = output_directory(job)
     store = Store.open(
         directory,
-        argv=redact_words(sys.argv),
+        argv=redact(sys.argv),
         clock=clock,
         durability=job.store.durability,
         disk_wait=job.store.disk_wait,
@@ -118,7 +118,7 @@ async def _prepare(
     asked = targets_of(job.endpoints, environ)
     models = [one.spec.model or known_model for one in asked]
     shape: Mapping[str, Any] = shape_of(job, task, kit.schemas, models, source.fingerprint)
-    before, now = past.get("temperatures", []) if known else [], temperatures_of(job)
+    before, now = stored_temperatures(past) if known else [], temperatures_of(job)
     if known and before:
         used = store.done.rollouts() | store.failed.rollouts()
         known, shape = aligned(known, shape, before=before, now=now, used=used)
@@ -189,8 +189,10 @@ def _has_traces(store: Store) -> bool:
 
 def _changes(known: Mapping[str, Any], shape: Mapping[str, Any], past: Mapping[str, Any]) -> list[str]:
     """What differs from the traces that there are, one line each. What is written as *** still has its digest."""
-    changes = config_diff(known, shape) if known else []
-    if known and not changes and digest(shape) != past["config_id"]:
+    if not known or digest(shape) == past["config_id"]:
+        return []
+    changes = config_diff(known, shape)
+    if not changes:
         return ["a value whose key sounds like that of a secret (it is not stored, so it cannot be shown)"]
     return changes
 

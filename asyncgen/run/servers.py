@@ -82,6 +82,11 @@ async def _resolve(one: Asked, transport: Transport, *, known: str, new: bool) -
         return wanted or known
     if outcome.kind is FaultKind.AUTH and one.target.api_key is None:
         variable = one.spec.api_key_env
+        if not variable:
+            raise AccountError(
+                f"{one.target.name} wants a key ({outcome.text}): name the variable that has it in "
+                "endpoints[].api_key_env"
+            )
         if _USER.match(one.spec.base_url):
             raise AccountError(f"{one.target.name} refuses the user in its address: {outcome.text}")
         raise AccountError(

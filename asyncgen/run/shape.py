@@ -50,6 +50,17 @@ def temperatures_of(job: Job) -> list[float]:
     return [sampling_of(job, rollout)["temperature"] for rollout in range(job.episode.rollouts)]
 
 
+def stored_temperatures(past: Mapping[str, Any]) -> list[float]:
+    """The temperature of each rollout by a run file, also of one that does not list them."""
+    if listed := past.get("temperatures"):
+        return list(listed)
+    config = past.get("config", {})
+    sampling = config.get("sampling", {})
+    one = sampling.get("temperature")
+    given = sampling.get("temperatures") or ([] if one is None else [one])
+    return given if len(given) > 1 else given * config.get("episode", {}).get("rollouts", 1)
+
+
 def merged_temperatures(before: Sequence[float], now: Sequence[float]) -> list[float]:
     """Those of `now`, and of the rollouts that this start leaves out those of `before`."""
     return [*now, *before[len(now) :]]

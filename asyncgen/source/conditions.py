@@ -17,6 +17,7 @@ UNKNOWN_COLUMN = re.compile(r'Referenced column "(.+?)" not found')
 NO_COLUMN = "no column"
 """How the line about an unknown name begins."""
 _NEAR = re.compile(r'syntax error at or near "(.+?)"')
+_NO_CODE = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 
 
@@ -30,19 +31,21 @@ def one_condition(connection: duckdb.DuckDBPyConnection, query: str, where: str)
     except (duckdb.ParserException, duckdb.InvalidInputException):
         statements = []
     if len(statements) != 1:
-        raise duckdb.ParserException("give one condition, without ';'")
+        raise duckdb.ParserException("give one condition, and nothing after it")
     return statements[0]
 
 
-def refuse_ambiguous(where: str, names: Sequence[str]) -> None:
+def refuse_ambiguous(where: str, names: Sequence[str], *, prefix: str = "") -> None:
     """SQL takes no notice of case: it cannot tell `Lat` from `lat`. Raises duckdb.Error where the condition names one
-    of such a pair.
+    of such a pair, behind `prefix.` or without any.
     """
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(name.lower(), []).append(name)
+    code = _NO_CODE.sub(" ", where).lower()
+    before = rf"(?<![\w.]){prefix}\s*\.\s*\"?" if prefix else r"(?<![\w.\"])\"?"
     for lowered, same in alike.items():
-        if len(same) > 1 and re.search(rf"(?<!\w){re.escape(lowered)}(?!\w)", where.lower()):
+        if len(same) > 1 and re.search(rf"{before}{re.escape(lowered)}(?!\w)", code):
             raise duckdb.BinderException(f"{' and '.join(same)} differ only in case, which SQL does not tell apart")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -23,10 +23,11 @@ from asyncgen.store.layout import RUN_FILE
 from asyncgen.store.line import dump
 
 HIDDEN = "***"
+PROMPTS = frozenset({"task_options", "tools"})
+"""Keys of a config under which texts stand as they are sent."""
 _WORD = re.compile("authorization|api[_-]?key|token|password|passwd|secret|cookie|credentials?", re.IGNORECASE)
 _SECRET = re.compile(rf"(?:.*[_.-])?(?:{_WORD.pattern})", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
-_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S*")
 _PARAMETER = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]*)")
 _SHOWN = 60
 _NOTHING = {"{}", "[]", "null"}
@@ -42,7 +43,7 @@ def write_run(directory: Path, run: Mapping[str, Json], *, files: FileLayer, clo
 
     now = datetime.fromtimestamp(clock.wall(), UTC).isoformat(timespec="seconds")
     value = {"asyncgen": version("asyncgen"), "started": now, **run, "updated": now}
-    plain = orjson.loads(dump(redact({**value, "argv": redact_words(value.get("argv", ()))})))
+    plain = orjson.loads(dump(redact(value)))
     files.atomic_write(directory / RUN_FILE, orjson.dumps(plain, option=orjson.OPT_INDENT_2) + b"\n")
 
 
@@ -110,42 +111,49 @@ def _window(text: str, start: int) -> str:
 
 
 def redact(value: Json) -> Json:
-    """The tree without its secrets: values of keys such as `authorization` or `api_key` become `***`, and in a text
-    that is one address its user and its parameters of such names. A text of several words is a prompt, and stays; a
-    key that ends in `_env` names a variable, and stays.
+    """The tree without its secrets: values of keys such as `authorization` or `api_key`, of flags and URL parameters
+    of such names, also in a text that is JSON or YAML, and the user part of URLs become `***`. A key that ends in
+    `_env` names a variable and stays; so does what a task says to the model (`PROMPTS`), which every trace has too.
     """
     if isinstance(value, Mapping):
-        return {key: HIDDEN if _is_secret(str(key)) and part else redact(part) for key, part in value.items()}
+        return {key: _redact_member(str(key), part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [redact(part) for part in value]
-    return _redact_address(value) if isinstance(value, str) and _ADDRESS.fullmatch(value) else value
+        return [
+            HIDDEN if number and _is_secret_flag(value[number - 1]) else redact(part)
+            for number, part in enumerate(value)
+        ]
+    return _redact_text(value) if isinstance(value, str) else value
 
 
-def redact_words(words: Sequence[str]) -> list[str]:
-    """The words of a command line without their secrets: as in `redact`, and the values of flags with such names, also
-    where a value is JSON or YAML."""
-    return [
-        HIDDEN if number and _is_secret_flag(words[number - 1]) else _redact_word(word)
-        for number, word in enumerate(words)
-    ]
+def _redact_member(key: str, part: Json) -> Json:
+    if _is_secret(key) and part:
+        return HIDDEN
+    return _without_secret_keys(part) if key in PROMPTS else redact(part)
+
+
+def _without_secret_keys(value: Json) -> Json:
+    if isinstance(value, Mapping):
+        return {
+            key: HIDDEN if _is_secret(str(key)) and part else _without_secret_keys(part) for key, part in value.items()
+        }
+    return [_without_secret_keys(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _is_secret(name: str) -> bool:
     return _SECRET.fullmatch(name) is not None
 
 
-def _is_secret_flag(word: str) -> bool:
-    return word.startswith("--") and _is_secret(word[2:])
+def _is_secret_flag(value: Json) -> bool:
+    return isinstance(value, str) and value.startswith("--") and _is_secret(value[2:])
 
 
-def _redact_word(text: str) -> str:
+def _redact_text(text: str) -> str:
     flag, equals, value = text.partition("=")
     if equals and flag.startswith("--"):
-        return f"{flag}={HIDDEN if _is_secret_flag(flag) else _redact_word(value)}"
-    return _redact_address(_redact_yaml(text)) if ":" in text else text
-
-
-def _redact_address(text: str) -> str:
+        return f"{flag}={HIDDEN if _is_secret_flag(flag) else _redact_text(value)}"
+    if ":" not in text:
+        return text
+    text = _redact_yaml(text)
     return _PARAMETER.sub(_redact_parameter, _USERINFO.sub(f"{HIDDEN}@", text))
 
 

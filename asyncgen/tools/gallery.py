@@ -177,27 +177,28 @@ def _found(
     """
     if likely >= len(refs):
         raise ValueError(f"the row has {len(refs)} images in column {record['column']!r}")
+    size = (record["width"], record["height"])
     wrong: EpisodeError | None = None
-    first: tuple[Still, str] | None = None
+    expected: tuple[Still, str] | None = None
     for ref in (refs[likely], *refs[:likely], *refs[likely + 1 :]):
         try:
             data = ref.load()
             still = read(data, max_image_pixels=max_image_pixels)
         except EpisodeError as error:
-            wrong = wrong or error
+            wrong = error if ref is refs[likely] else wrong
             continue
         difference = _difference(still, data, record)
         if not difference:
-            return still.image, resized(still.image, (record["width"], record["height"]))
-        first = first or (still, difference)
-    if first is None:
-        assert wrong  # noqa: S101  # there is an image, and it could not be read
+            return still.image, resized(still.image, size)
+        expected = (still, difference) if ref is refs[likely] else expected
+    if expected is None:
+        assert wrong  # noqa: S101  # it was looked at, and could not be read
         raise wrong
-    still, difference = first
+    still, difference = expected
     if _as_stored(still, record) or not _fits(still, record):
         raise ValueError(difference)
     warnings.warn(f"{name}: picture {record['image']}: {difference}", stacklevel=4)
-    return still.image, resized(still.image, (record["width"], record["height"]))
+    return still.image, resized(still.image, size)
 
 
 def _difference(still: Still, data: bytes, record: Mapping[str, Json]) -> str:

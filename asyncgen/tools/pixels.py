@@ -132,13 +132,14 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float grey as 8 bits; a plain convert() clips them to white or to black."""
-    sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")  # PNG has no 32-bit grey
+    """16-bit, 32-bit and float grey as 8 bits; a plain convert() clips them to white or to black. A PNG of this kind is
+    16 bits deep; a TIFF may hold 8-bit values, and says so nowhere else.
+    """
     deep = image.convert("F") if image.mode != "F" else image
     low, high = (float(value) for value in deep.getextrema())  # type: ignore[arg-type]  # one band: two numbers
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("a float picture with values that are not finite")
-    if image.mode != "F" and low >= 0 and high <= 255 and not sixteen:
+    if image.mode != "F" and low >= 0 and high <= 255 and image.format != "PNG":
         scale, offset = 1.0, 0.0
     elif image.mode != "F" and low >= 0 and high <= 65_535:
         scale, offset = 1 / 256, 0.0

@@ -183,16 +183,16 @@ def _panel(figures: Figures, width: int) -> Group:
     from rich.table import Table
     from rich.text import Text
 
-    head = Table.grid(padding=(0, 2), expand=False)
-    head.add_row(
+    texts = [
         Text(figures.name, style="bold"),
-        ProgressBar(
-            total=max(figures.total, 1), completed=figures.done + figures.failed, width=min(32, max(6, width - 68))
-        ),
         Text(f"{figures.done:,}/{figures.total:,}  {_share(figures.done, figures.total)}"),
         Text(f"left {duration(figures.seconds_left)}"),
         Text(f"elapsed {duration(figures.elapsed)}", style="dim"),
-    )
+    ]
+    room = width - sum(2 + len(text) for text in texts)
+    bar = ProgressBar(total=max(figures.total, 1), completed=figures.done + figures.failed, width=min(32, max(4, room)))
+    head = Table.grid(padding=(0, 2), expand=False)
+    head.add_row(texts[0], bar, *texts[1:])
     lines = [
         Text(
             f"rate {figures.rate:.1f}/min   out {figures.tokens_a_second:,.0f} tok/s   "

@@ -25,17 +25,7 @@ def shell(words: list[str], redirection: str) -> subprocess.CompletedProcess[str
 @pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_run_needs_no_open_stream(photos: Path, tmp_path: Path, redirection: str) -> None:
     with ThreadedServer(answering) as server:
-        words = (
-            "run",
-            "geo",
-            "--dataset-path",
-            photos,
-            "--base-url",
-            server.base_url,
-            "--output-dir",
-            tmp_path / "run",
-        )
-        ended = shell(command(*words), redirection)
+        ended = shell(geo(photos, tmp_path / "run", server), redirection)
     assert ended.returncode == 0, ended.stderr
     assert ids(tmp_path / "run") == wanted_ids("geo", range(8))
 
@@ -43,17 +33,7 @@ def test_a_run_needs_no_open_stream(photos: Path, tmp_path: Path, redirection: s
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only some systems have /dev/full")
 def test_a_full_stdout_is_told_and_a_run_that_is_done_is_done(photos: Path, tmp_path: Path) -> None:
     with ThreadedServer(answering) as server:
-        words = (
-            "run",
-            "geo",
-            "--dataset-path",
-            photos,
-            "--base-url",
-            server.base_url,
-            "--output-dir",
-            tmp_path / "run",
-        )
-        ended = shell(command(*words), ">/dev/full")
+        ended = shell(geo(photos, tmp_path / "run", server), ">/dev/full")
     assert ended.returncode == 0, ended.stderr
     assert "cannot be written to stdout" in ended.stderr
     assert ids(tmp_path / "run") == wanted_ids("geo", range(8))

@@ -365,6 +365,11 @@ def test_a_key_that_looks_like_a_key_only_by_its_end_is_an_ordinary_slip(write: 
         (["a:8000/v1"], "base_url 'a:8000/v1' does not start with http:// or https://"),
         (["http://a/v1 "], "base_url 'http://a/v1 ' has a blank in it: take it out"),
         (["http://u:p,w@h/ v1"], "base_url 'http://***@h/ v1' has a blank in it: take it out"),
+        (["http:/u:secret@h/v1"], "base_url 'http:/***@h/v1' does not start with http:// or https://"),
+        (
+            ["http://u:p#w@h/v1"],
+            "base_url 'http://***@h/v1' has an @ after a / ? or #: write those of a password as %2F, %3F, %23",
+        ),
         (["me:pw@a:8000/v1"], "base_url '***@a:8000/v1' does not start with http:// or https://"),
     ],
 )

@@ -30,6 +30,7 @@ TWO = ImageRef(column="other", load=bytes)
         ("x^{{n}}", "x^{n}"),
         ("x_{n}", "x_{n}"),
         (r"\frac{n}{q} of {n}", r"\frac{n}{q} of 3"),
+        (r"\text{Q}{q}", r"\text{Q}why"),
         ("问题{q}。第{n}题", "问题why。第3题"),
         ("Q{q} (n={n})", "Qwhy (n=3)"),
         ("[{none}]", "[]"),

@@ -163,6 +163,18 @@ def test_a_last_turn_of_thinking_alone_does_not_hide_the_text_before_it(last: Co
     assert finish == Finish(stop=StopReason.MAX_TURNS, answer="", final_response="maybe: Rome")
 
 
+def test_a_turn_of_thinking_alone_after_a_nudge_leaves_the_answer_that_can_be_read() -> None:
+    class Nudging(ToolTask):
+        def reply(self, sample: Sample, turns: Sequence[Turn]) -> Sequence[Message]:
+            return [Message("user", "Go on.")]
+
+    plan = plan_of(Nudging(), max_turns=2, final_turn=False)
+    state, action = first(plan, said("maybe: Rome"))
+    assert isinstance(action, Ask)
+    finish = after(plan, state, said("<think>hm"))[1]
+    assert finish == Finish(stop=StopReason.ANSWERED, answer="Rome", final_response="maybe: Rome")
+
+
 @pytest.mark.parametrize("finish", ["stop", "length"])
 def test_a_guess_beside_a_call_that_was_run_is_not_the_answer_of_a_turn_without_one(finish: str) -> None:
     plan = plan_of(ToolTask(), max_turns=1)

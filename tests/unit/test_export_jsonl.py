@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,13 @@ def test_a_folder_that_is_there_keeps_its_other_files(tmp_path: Path) -> None:
         assert write_jsonl(lambda: [two_turns()], folder).out == folder / "traces.jsonl"
         assert len(lines(folder / "traces.jsonl")) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "notes.txt", "traces.jsonl"]
+
+
+def test_a_disk_that_is_full_is_named_by_the_file(tmp_path: Path) -> None:
+    def full() -> Iterator[Any]:
+        yield two_turns(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: .*x"):
+        write_jsonl(full, tmp_path / "x.jsonl")
+    assert list(tmp_path.iterdir()) == []

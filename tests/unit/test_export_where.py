@@ -44,13 +44,18 @@ def test_names_that_differ_by_case_alone_cannot_be_told_apart():
     traces = [trace(0, {"Lat": 1.0, "lat": 2.0})]
     with pytest.raises(InputError, match="Lat and lat differ only in case"):
         kept(traces, "lat = 1")
-    assert kept(traces, "score = 0") == [0]
+    with pytest.raises(InputError, match="Lat and lat differ only in case"):
+        kept(traces, 'data."lat" = 1')
+    for where in ("score = 0", "reward.score = 0 and 'lat' <> 'x'"):
+        assert kept(traces, where) == [0]
+    assert kept([trace(0, {"Lat": 1.0, "lat": 2.0}, lat=3.0)], "lat = 3 and reward.lat = 3") == [0]
 
 
 def test_whole_numbers_are_compared_as_such():
     traces = [trace(row, {"big": 2**53 + row, "mixed": 2**60 + row if row else 0.5}) for row in range(3)]
     assert kept(traces, f"data.big = {2**53 + 1}") == [1]
     assert kept(traces, "mixed = 0.5") == [0]
+    assert kept(traces, f"data.big * {10**18} > 1 and data.big % 2 = 1") == [1]
 
 
 @pytest.mark.parametrize("where", ["true) union all select -1 where (true", "true) -- ", "score = 0, score = 1"])

@@ -204,3 +204,25 @@ def test_no_sign_of_a_hemisphere_is_passed_over(answer: str, pair: tuple[float, 
 
 def test_a_names_possessive_is_no_hemisphere() -> None:
     assert parse_coordinates("Paris's latitude 48.85, longitude 2.35", lenient=False) == (48.85, 2.35)
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("Latitude—48.8566, Longitude—2.3522", (48.8566, 2.3522)),
+        ("Paris, France—48.8566° N, 2.3522° E", (48.8566, 2.3522)),
+        ("**Coordinates**—48.8566, 2.3522", (48.8566, 2.3522)),
+        (r"\boxed{41.9° e 12.5°}", (41.9, 12.5)),
+        ("lat -23.55° e lon -46.63°", (-23.55, -46.63)),
+        ("photos of the 1970's 48.85 N, 2.35 E", (48.85, 2.35)),
+        ("the 1990's 40.7, -74.0", (40.7, -74.0)),
+        (r"\boxed{48.8566, 2.3522 or 48 51 24 N, 2 21 08 E}", (48.8566, 2.3522)),
+        (r"\boxed{48.8566, 2.3522; N 48 51 24, E 2 21 08}", (48.8566, 2.3522)),
+    ],
+)
+def test_a_word_or_a_dash_beside_a_number_is_no_sign(text: str, pair: tuple[float, float]) -> None:
+    assert parse_coordinates(text, lenient=True) == pair
+
+
+def test_of_numbers_with_and_without_a_hemisphere_no_pair_is_made() -> None:
+    assert parse_coordinates(r"\boxed{48.8566° N (48.85), 2.3522° E (2.35)}", lenient=True) is None

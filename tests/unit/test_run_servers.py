@@ -46,6 +46,8 @@ async def test_servers_of_different_models_are_refused_unless_each_is_named() ->
 async def test_a_key_that_is_missing_and_one_that_is_refused_read_differently() -> None:
     lists = Lists(a=Fault(FaultKind.AUTH, "HTTP 401: no key", 401))
     spec = EndpointSpec(base_url="a", api_key_env="MY_KEY")
+    with pytest.raises(AccountError, match=r"a wants a key .*: name the variable that has it in endpoints"):
+        await resolved(lists, EndpointSpec(base_url="a", api_key_env=""))
     with pytest.raises(AccountError, match=r"a wants a key, and the variable MY_KEY is not set .*: export MY_KEY="):
         await resolved(lists, spec)
     with pytest.raises(AccountError, match="a refuses the key in MY_KEY: HTTP 401"):

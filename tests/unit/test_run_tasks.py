@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,6 +19,7 @@ from asyncgen.run.shape import (
     same_temperatures,
     sampling_of,
     shape_of,
+    stored_temperatures,
     temperatures_of,
 )
 from asyncgen.run.tasks import check_columns, load_task_class, make_task
@@ -167,6 +168,16 @@ def test_only_rollouts_that_have_traces_hold_their_temperature(before, now, used
     if same:
         assert old == known
     assert bool(config_diff(old, shape)) != same
+
+
+def test_a_run_file_that_lists_no_temperatures_has_those_of_its_config():
+    def run_file(**sampling: Any) -> dict[str, Any]:
+        return {"config": {"sampling": sampling, "episode": {"rollouts": 2}}}
+
+    assert stored_temperatures(run_file(temperature=0.7, temperatures=[0.1, 0.2, 0.3])) == [0.1, 0.2, 0.3]
+    assert stored_temperatures(run_file(temperature=0.7, temperatures=None)) == [0.7, 0.7]
+    assert stored_temperatures({"temperatures": [0.5], **run_file(temperature=0.7)}) == [0.5]
+    assert stored_temperatures({}) == []
 
 
 def test_rollouts_that_a_start_leaves_out_keep_their_temperatures():

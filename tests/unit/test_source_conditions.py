@@ -90,4 +90,5 @@ def test_columns_that_differ_only_in_case_are_refused_where_one_is_named() -> No
     cells = ArrowCells(pa.table({"Lat": [1, 50], "lat": [50, 1], "lon": [1, 2]}))
     with pytest.raises(InputError, match="Lat and lat differ only in case"):
         select_rows(cells, (), Selection(where="lat = 50"))
-    assert select_rows(cells, (), Selection(where="lon = 2")).indexes.tolist() == [1]
+    for where in ("lon = 2", "lon = 2 and 'lat' <> 'Lat'", "lon = 2 -- and lat"):
+        assert select_rows(cells, (), Selection(where=where)).indexes.tolist() == [1]

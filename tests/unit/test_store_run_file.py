@@ -9,7 +9,7 @@ from support.store_fakes import StillClock
 
 from asyncgen.core.errors import DataError, InputError
 from asyncgen.store.files import DISK
-from asyncgen.store.run_file import config_diff, digest, read_run, redact, redact_words, write_run
+from asyncgen.store.run_file import config_diff, digest, read_run, redact, write_run
 
 
 def test_run_json_comes_back_with_version_and_times(tmp_path):
@@ -107,7 +107,14 @@ def test_diff_shows_no_secret():
         ("Say: the {secret} is: {not, yaml", "Say: the {secret} is: {not, yaml"),
         ("https://u:p@ss@h.example/p?access_token=s#f", "https://***@h.example/p?access_token=***#f"),
         ("mail me@home", "mail me@home"),
-        ("Secret: say it\nSee http://u:p@h/v1", "Secret: say it\nSee http://u:p@h/v1"),
+        (
+            {"task_options": {"user": "Secret: say it\nSee http://u:p@h?token=x", "judge_api_key": "s"}},
+            {"task_options": {"user": "Secret: say it\nSee http://u:p@h?token=x", "judge_api_key": "***"}},
+        ),
+        (
+            {"extra_body": {"headers": "Authorization: s s", "cfg": '{"api_key": "s"}', "args": ["--api-key", "s"]}},
+            {"extra_body": {"headers": "Authorization: ***", "cfg": '{"api_key": ***}', "args": ["--api-key", "***"]}},
+        ),
         (("a", 1, None, True), ["a", 1, None, True]),
     ],
 )
@@ -131,4 +138,4 @@ def test_redaction_takes_secrets_and_nothing_else(value, expected):
     ],
 )
 def test_redaction_takes_the_secrets_of_a_command_line(words, expected):
-    assert redact_words(words) == expected
+    assert redact(words) == expected

@@ -247,6 +247,14 @@ def test_a_trace_cannot_ask_for_a_picture_over_the_limit() -> None:
         restore(lines, lambda column: [ref(file_of(photo(40, 30)))], max_image_pixels=2000)
 
 
+def test_a_file_that_cannot_be_read_is_not_replaced_by_its_neighbour() -> None:
+    files = [file_of(photo(300 + n, 200)) for n in range(2)]
+    pictures = [gallery(max_pixels=10_000).picture(ref(data), n) for n, data in enumerate(files)]
+    stored = [ref(files[0]), ref(b"gone")]
+    with pytest.raises(DataError, match="picture 1 cannot be restored"):
+        restore([line(picture) for picture in pictures], lambda column: stored, max_image_pixels=10_000_000)
+
+
 def test_a_picture_that_a_tool_made_by_itself_is_told_to_have_no_source() -> None:
     picture = gallery().picture(ref(file_of(photo(40, 30))), 0)
     own = {**line(picture), "image": 1, "source": "tool", "column": "", "op": "", "arguments": ""}

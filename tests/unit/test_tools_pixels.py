@@ -122,6 +122,12 @@ def test_sixteen_bit_png_is_scaled_whatever_its_colours() -> None:
     assert decode(colour, max_image_pixels=LIMIT).getpixel((0, 0)) == (156, 3, 255)
 
 
+def test_a_tiff_may_hold_eight_bit_values_in_sixteen_bits() -> None:
+    image = Image.new("I;16", (1, 1))
+    image.putpixel((0, 0), 200)
+    assert decode(file_of(image, "TIFF"), max_image_pixels=LIMIT).getpixel((0, 0)) == (200,) * 3
+
+
 @pytest.mark.parametrize(("value", "grey"), [(200, 0), (255, 0), (256, 1), (65_535, 255)])
 def test_a_sixteen_bit_value_is_the_same_grey_whatever_stands_beside_it(value: int, grey: int) -> None:
     stored = png(1, 1, 16, 0, b"\0" + struct.pack(">H", value))
