@@ -35,6 +35,13 @@ def _open_streams() -> None:
 
 def call(tokens: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
+    try:
+        return _call(tokens)
+    except KeyboardInterrupt:  # also while modules are loaded
+        return 130
+
+
+def _call(tokens: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
     from asyncgen.cli.app import dispatch
@@ -47,8 +54,6 @@ def call(tokens: Sequence[str]) -> int:
         from asyncgen.cli.mistakes import describe
 
         return _complain(describe(error), 2)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         drop(sys.stdout)
         return 0

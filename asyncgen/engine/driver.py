@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import AsyncgenError, EpisodeError, FailReason, InputError, TemporaryError
+from asyncgen.core.errors import AccountError, AsyncgenError, EpisodeError, FailReason, InputError, TemporaryError
 from asyncgen.core.trace import Failure, Trace
 from asyncgen.core.types import Sample
 from asyncgen.endpoint.faults import Fault
@@ -99,6 +99,8 @@ class Driver:
         self._group: asyncio.TaskGroup | None = None
         self._cancel_at: float | None = None
         self._cancelled = False
+        self._failure: AsyncgenError | None = None
+        """Why the run cannot go on, while what is under way ends."""
         self._crashes_in_a_row = 0
         self._passed = 0
         self._passed_at = clock.monotonic()
@@ -114,7 +116,9 @@ class Driver:
                 for side in self._side:
                     side.cancel()
         except BaseExceptionGroup as failures:
-            raise first_cause(failures) from failures
+            raise self._failure or first_cause(failures) from failures
+        if self._failure:
+            raise self._failure
 
     def tell(self, event: Event) -> None:
         """Something happened: let the scheduler decide, and do what it says."""
@@ -156,6 +160,13 @@ class Driver:
             self._cancel_at = self._clock.monotonic() + self._grace
             self.tell(Draining())
 
+    def _fail(self, error: AsyncgenError) -> None:
+        """The run cannot go on. What is under way may end well all the same: it is paid for, and other servers may be
+        better than the one that refused."""
+        if self._failure is None:
+            self._failure = error
+            self.drain()
+
     def cancel(self) -> None:
         """Stop what runs, now."""
         self._cancelled = True
@@ -182,7 +193,7 @@ class Driver:
         notice = self._store.notice
         if bool(notice) != self._scheduler.blocked:
             self.tell(Blocked(bool(notice)))
-        self._progress.notice = notice
+        self._progress.notice = notice or (f"stopping: {self._failure}" if self._failure else "")
 
     def _look_at_outage(self, now: float) -> None:
         pool = self._scheduler.pool
@@ -250,6 +261,9 @@ class Driver:
         try:
             fed.sample()
             return await live.run()
+        except (InputError, AccountError) as error:
+            self._fail(error)
+            raise NotStartedError from error
         except (AsyncgenError, NotStartedError):
             raise
         except EpisodeError as error:

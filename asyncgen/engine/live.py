@@ -186,9 +186,11 @@ class LiveEpisode:
             if error.reason is FailReason.CONTEXT_OVERFLOW and self._state.turns:
                 raise _ContextFullError from error
             raise
-        name = requests.servers[answer.endpoint].target.name
-        exchange = Exchange(endpoint=name, seconds=answer.seconds, attempts=answer.attempts)
-        return on_completion(self._state, answer.completion, exchange)
+        server, completion = requests.servers[answer.endpoint], answer.completion
+        if not completion.model:  # some servers do not say: then it is the one that was asked
+            completion = replace(completion, model=server.model)
+        exchange = Exchange(endpoint=server.target.name, seconds=answer.seconds, attempts=answer.attempts)
+        return on_completion(self._state, completion, exchange)
 
     async def _run_calls(self, action: RunCalls) -> list[CallResult]:
         results: list[CallResult] = []

@@ -19,7 +19,7 @@ from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.retry import CAP, Abort, Fail, Free, Refit, TextMode, TurnRetries, Wait
 from asyncgen.endpoint.transport import Target, Transport
 from asyncgen.endpoint.wire import request_chunks
-from asyncgen.engine.events import Blamed, Dropped, Event, Faulted, Passed, Suspected, Wanted, Withdrawn
+from asyncgen.engine.events import BEGUN, Blamed, Dropped, Event, Faulted, Passed, Suspected, Wanted, Withdrawn
 from asyncgen.engine.scheduler import Scheduler
 
 _NOBODY_THERE = {0, 502, 503, 504}
@@ -28,6 +28,8 @@ _OWN = {FaultKind.SERVER, FaultKind.BAD_ANSWER, FaultKind.EMPTY}
 """Faults that a prompt may cause."""
 _REFUSED = {FaultKind.BAD_REQUEST, FaultKind.TOO_LARGE}
 """Faults that are the request's, or of an endpoint that is set up wrongly: another one is asked, if there is one."""
+LOOK = 1.0
+"""Seconds between looks, in a longer wait, at whether the run drains."""
 SUSPECT = 3
 """Own faults from which on a turn may be the one at fault."""
 
@@ -174,7 +176,7 @@ class Requests:
                 if self._ask_another(turn, outcome, endpoint):
                     continue
                 server = self.servers[endpoint].target.name
-                await self._on_fault(turn, outcome, server, with_tools=tools_json is not None, budget=budget)
+                await self._on_fault(turn, outcome, server, order, with_tools=tools_json is not None, budget=budget)
         finally:
             self._failing.discard(turn)
             if turn.suspect:
@@ -188,7 +190,7 @@ class Requests:
         return True
 
     async def _on_fault(
-        self, turn: _TurnRequests, fault: Fault, server: str, *, with_tools: bool, budget: Budget
+        self, turn: _TurnRequests, fault: Fault, server: str, order: int, *, with_tools: bool, budget: Budget
     ) -> None:
         """Returns when the turn may be asked for again."""
         turn.there = fault.status not in _NOBODY_THERE
@@ -199,13 +201,13 @@ class Requests:
             if turn.own_faults == SUSPECT:
                 self._tell(Suspected(1))
         if fault.kind is FaultKind.TIMEOUT and self._scheduler.pool.all_down(self._clock.monotonic()):
-            await self._clock.sleep(CAP)  # all of them hang: that is an outage, and no row's fault
+            await self._pause(CAP, order)  # all of them hang: that is an outage, and no row's fault
             return
         match turn.retries.on_fault(fault, others_passed=others, rng=self._rng):
             case Wait(delay):
                 # where there are others, the pool keeps the one that asked for it paused, and the turn may go there
                 asked = fault.retry_after or 0.0
-                await self._clock.sleep(delay - asked if len(self.servers) > 1 else delay)
+                await self._pause(delay - asked if len(self.servers) > 1 else delay, order)
             case Free():
                 pass
             case Refit(max_tokens):
@@ -220,6 +222,14 @@ class Requests:
                 raise EpisodeError(reason, text)
             case Abort(error):
                 raise error if server in str(error) else type(error)(f"{server}: {error}")
+
+    async def _pause(self, seconds: float, order: int) -> None:
+        """Wait before the next attempt; where the run drains meanwhile, a first turn is given up."""
+        while seconds > 0:
+            await self._clock.sleep(min(seconds, LOOK))
+            seconds -= LOOK
+            if self._scheduler.draining and order != BEGUN:
+                raise NotStartedError
 
     async def _send(
         self,

@@ -46,9 +46,13 @@ def _batches(traces: Iterable[Mapping[str, Json]]) -> Iterator[list[Mapping[str,
 def _kinds(traces: Iterable[Mapping[str, Json]]) -> dict[str, dict[str, str]]:
     """SQL type of each scalar of each part: whole numbers stay so where all are; text where a column has two types."""
     kinds: dict[str, dict[str, str]] = {alias: {} for alias, _ in _PARTS}
+    nulls: dict[str, dict[str, str]] = {alias: {} for alias, _ in _PARTS}
     for trace in traces:
         for alias, part in _PARTS:
             for name, value in trace[part].items():
+                if value is None:
+                    nulls[alias].setdefault(name, "VARCHAR")
+                    continue
                 kind = _TYPES.get(type(value))
                 if kind is None:
                     continue
@@ -57,7 +61,7 @@ def _kinds(traces: Iterable[Mapping[str, Json]]) -> dict[str, dict[str, str]]:
                 known = kinds[alias].setdefault(name, kind)
                 if known != kind:
                     kinds[alias][name] = "DOUBLE" if {known, kind} == _NUMBERS else "VARCHAR"
-    return kinds
+    return {alias: nulls[alias] | names for alias, names in kinds.items()}
 
 
 def _kept(

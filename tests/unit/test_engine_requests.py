@@ -231,6 +231,48 @@ async def test_what_no_waiting_repairs_ends_the_run_with_the_error_itself(
     assert (rig.scheduler.open, rig.scheduler.alive) == (0, 0)
 
 
+async def test_what_is_under_way_when_the_run_fails_is_still_saved() -> None:
+    transport = FakeTransport()
+    refused = Fault(FaultKind.QUOTA, "HTTP 429: no quota", 429)
+    slow = asyncio.Event()
+
+    async def answer() -> Completion | Fault:
+        await slow.wait()
+        return DONE
+
+    async def refuse() -> Completion | Fault:
+        asyncio.get_running_loop().call_later(0.01, slow.set)
+        return refused
+
+    transport.answer = lambda request: refuse if request.question == "q3" else answer
+    async with Rig(PlainTask(), transport, samples=50, concurrency=4, grace=1e9) as rig:
+        with pytest.raises(AccountError, match="e0: HTTP 429: no quota"):
+            await rig.driver.run()
+    assert {trace.sample_index for trace in rig.store.traces} >= {0, 1, 2}
+    assert len(transport.sent) <= 5  # the slot that was free before the fault was looked at, and no more
+
+
+async def test_a_first_turn_that_waits_for_its_next_attempt_does_not_hold_a_drain() -> None:
+    transport = FakeTransport()
+
+    async def busy() -> Completion | Fault:
+        rig.driver.drain()
+        return Fault(FaultKind.THROTTLED, "HTTP 429: later", 429, retry_after=300.0)
+
+    transport.default = busy
+    async with Rig(PlainTask(), transport, samples=50, concurrency=4, grace=1e9) as rig:
+        before = rig.clock.now
+        await rig.driver.run()
+    assert rig.clock.now - before < 10
+    assert (rig.store.traces, rig.store.failures) == ([], [])
+
+
+async def test_a_server_that_does_not_say_its_model_has_the_one_that_was_asked() -> None:
+    async with Rig(PlainTask(), FakeTransport(default=replace(DONE, model=""))) as rig:
+        (trace,) = (await rig.run()).traces
+    assert trace.conversation_history[0].model == "m"
+
+
 # tools that the server does not take
 
 

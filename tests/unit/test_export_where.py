@@ -64,6 +64,11 @@ def test_a_condition_is_one_expression(where: str):
         kept([trace(0, {})], where)
 
 
+def test_a_column_without_a_value_in_any_trace_is_a_column() -> None:
+    traces = [trace(row, {"day": None, "other": row or None}) for row in range(2)]
+    assert kept(traces, "day is null and other is null") == [0]
+
+
 def test_what_does_not_fit_any_more_when_it_is_read_again_is_null():
     reads = iter([[trace(0, {"v": 1})], [trace(0, {"v": 1}), trace(1, {"v": "text"}), trace(2, {"v": True})]])
     assert [one["sample_index"] for one in filtered(lambda: next(reads), "v > 0")] == [0]
