@@ -11,9 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from asyncgen.cli.output import OutputError, drop, flush
+from asyncgen.cli.output import OutputError, flush
 from asyncgen.core.errors import AsyncgenError
-from asyncgen.view.terminal import note
+from asyncgen.view.terminal import drop, note
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -58,11 +58,12 @@ def _call(tokens: Sequence[str]) -> int:
         drop(sys.stdout)
         return 0
     except OSError as error:
-        if not error.filename and error.errno != errno.ENOSPC:
+        if error.filename:
+            return _complain(f"{error.filename}: {error.strerror}", 2)
+        if error.errno != errno.ENOSPC:
             raise
-        if not error.filename:  # what writes a file names it; stdout has no name
-            drop(sys.stdout)
-        return _complain(f"{error.filename or 'stdout'}: {error.strerror}", 2 if error.filename else 1)
+        drop(sys.stdout)  # what writes a file names it; stdout has no name
+        return _complain(f"stdout: {error.strerror}", 1)
 
 
 def _flushed(code: int) -> int:

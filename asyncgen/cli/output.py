@@ -5,11 +5,13 @@ Knows the stream. Does not know what is printed; everything else goes to stderr 
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import IO, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from asyncgen.core.errors import AsyncgenError
+from asyncgen.view.terminal import drop
 
 
 class OutputError(AsyncgenError):
@@ -18,33 +20,25 @@ class OutputError(AsyncgenError):
 
 def line(text: str) -> None:
     """A line of the result. Raises OutputError, and BrokenPipeError where its reader is gone."""
-    try:
+    with _stdout():
         sys.stdout.write(f"{text}\n")
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise _unwritable(error) from error
 
 
 def flush() -> None:
-    """What `line` was given is out. Raises as it does; what is not out then is dropped."""
-    try:
+    """What `line` was given is out. Raises as it does."""
+    with _stdout():
         sys.stdout.flush()
-    except BrokenPipeError:
-        drop(sys.stdout)
-        raise
+
+
+@contextmanager
+def _stdout() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         drop(sys.stdout)
-        raise _unwritable(error) from error
-
-
-def _unwritable(error: OSError) -> OutputError:
-    return OutputError(f"the result cannot be written to stdout: {error.strerror}")
-
-
-def drop(stream: IO[str]) -> None:
-    """Nobody takes it: this and all that comes, the interpreter's last flush too, goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(f"the result cannot be written to stdout: {error.strerror}") from error
 
 
 def print_json(value: Any) -> int:

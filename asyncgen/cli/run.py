@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from asyncgen.cli.output import OutputError, drop, flush, line, print_json
+from asyncgen.cli.output import OutputError, flush, line, print_json
 from asyncgen.config.knobs import task_knobs
 from asyncgen.config.load import job_file, read_yaml, resolve
 from asyncgen.config.schema import Job
@@ -132,10 +131,8 @@ def _try_stdout(show: Callable[[], None]) -> bool:
         show()
         flush()
     except BrokenPipeError:
-        drop(sys.stdout)
         return False
     except OutputError as error:
-        drop(sys.stdout)
         note(f"asyncgen: {error}")
         return False
     return True

@@ -18,7 +18,12 @@ from asyncgen.core.errors import InputError
 T = TypeVar("T")
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
-_WORDS = {"int": KINDS[int], "float": KINDS[float], "bool": "a truth value", "str": KINDS[str], "null": "null"} | {
+_WORDS = {
+    "int": KINDS[int],
+    "float": KINDS[float],
+    "bool": "a truth value",
+    "str": KINDS[str],
+    "null": KINDS[NoneType],
     "array": "a list",
     "object": "a mapping",
 }
@@ -51,9 +56,10 @@ def _said(reason: str, allowed: list[str]) -> str:
     elif kind := _BAD_KIND.fullmatch(reason):
         allowed = allowed or [_WORDS.get(word, word) for word in kind[1].split(" | ")]
         reason = f"it is {_WORDS.get(kind[2], kind[2])}"
-    return (
-        f"{reason}; give {', '.join(allowed[:-1])}{' or ' if allowed[:-1] else ''}{allowed[-1]}" if allowed else reason
-    )
+    if not allowed:
+        return reason
+    *others, last = allowed
+    return f"{reason}; give {', '.join(others)} or {last}" if others else f"{reason}; give {last}"
 
 
 def _annotation(wanted: Any, key: str) -> Any:
@@ -62,9 +68,9 @@ def _annotation(wanted: Any, key: str) -> Any:
         name, bracket, at = part.partition("[")
         wanted = get_type_hints(wanted).get(name) if isinstance(wanted, type) else None
         if bracket:
-            elements = [*_elements(wanted), None]
+            elements = list(_elements(wanted))
             number = int(at[:-1]) if at[:-1].isdigit() else 0
-            wanted = elements[min(number, max(0, len(elements) - 2))]
+            wanted = elements[min(number, len(elements) - 1)] if elements else None
     return wanted
 
 
@@ -85,7 +91,7 @@ def _allowed(annotation: Any) -> Iterator[str]:
         for one in get_args(annotation):
             yield from _allowed(one)
     elif get_origin(annotation) in {tuple, list}:
-        inside = " or ".join({_PLURALS[one] for one in _elements(annotation) if one in _PLURALS})
+        inside = " or ".join(dict.fromkeys(_PLURALS[one] for one in _elements(annotation) if one in _PLURALS))
         yield f"a list of {inside} in square brackets" if inside else "a list in square brackets"
     elif get_origin(annotation) in {dict, Mapping}:
         yield "a mapping, as {key: value}"

@@ -72,9 +72,8 @@ def _endpoint_problems(job: Job) -> list[str]:
     for number, endpoint in enumerate(job.endpoints):
         if problem := _address_problem(endpoint.base_url):
             found.append(f"base_url {without_user(endpoint.base_url)!r} {problem}")
-        if endpoint.api_key_env and not _VARIABLE.fullmatch(
-            endpoint.api_key_env
-        ):  # it may be the key itself, so it is not repeated
+        variable = endpoint.api_key_env
+        if variable and not _VARIABLE.fullmatch(variable):  # it may be the key itself, so it is not repeated
             found.append(
                 f"endpoints[{number}].api_key_env must be the NAME of an environment variable (as OPENAI_API_KEY), "
                 "not a key"

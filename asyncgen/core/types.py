@@ -253,6 +253,11 @@ class Context(Protocol):
         """Ask a model (a judge, say) through the run's own endpoints, under the same limits."""
 
 
+NAME_LETTERS = "A-Za-z0-9_-"
+NAME_LENGTH = 64
+"""A tool's name: such letters, at most so many. OpenAI's rule; stricter servers refuse others."""
+
+
 class Tool(Protocol):
     """A named function with a JSON schema. `@tool` makes one."""
 

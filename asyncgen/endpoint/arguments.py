@@ -9,18 +9,16 @@ import re
 
 import orjson
 
-from asyncgen.core.types import Json
+from asyncgen.core.types import NAME_LENGTH, NAME_LETTERS, Json
 
-_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
-_LONGEST_NAME = 64
-"""Characters; with the letters above, OpenAI's rule for a function's name."""
+_NO_NAME = re.compile(f"[^{NAME_LETTERS}]")
 
 
 def sent_name(name: str) -> str:
     """A function's name as it goes back to a server: strict ones refuse every later turn over one bad name in the
     history. Names of tools that exist never change.
     """
-    return _NO_NAME.sub("_", name)[:_LONGEST_NAME] or "unnamed"
+    return _NO_NAME.sub("_", name)[:NAME_LENGTH] or "unnamed"
 
 
 def parse_arguments(text: str) -> dict[str, Json] | None:

@@ -216,7 +216,7 @@ def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
     if not state.turns:
         return Finish(stop=stop, answer="", final_response="")
     last = state.turns[-1]
-    turn = next((turn for turn in reversed(state.turns) if turn.visible.strip()), last)
+    turn = _last_said(state.turns) or last
     text = "" if turn is not last and turn.results else turn.visible
     text = without_calls(text) if plan.tools else text
     if stop is StopReason.LENGTH:
@@ -230,7 +230,12 @@ def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
 
 def last_visible(turns: Sequence[Turn]) -> str:
     """The last visible text: a turn of thinking alone does not hide what was said before it."""
-    return next((turn.visible for turn in reversed(turns) if turn.visible.strip()), "")
+    turn = _last_said(turns)
+    return turn.visible if turn else ""
+
+
+def _last_said(turns: Sequence[Turn]) -> Turn | None:
+    return next((turn for turn in reversed(turns) if turn.visible.strip()), None)
 
 
 def _calls(plan: Plan, turn: Turn) -> tuple[ToolCall, ...]:

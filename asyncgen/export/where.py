@@ -17,7 +17,8 @@ BATCH = 2000
 _PARTS = (("reward", "reward_score"), ("meta", "metadata"), ("data", "sample_data"))
 _TOP = ("id", "rollout", "sample_index", "answer", "final_response", "config_id")
 _ROW = "__row"
-_TYPES = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR"}
+_NULL = "NULL"
+_TYPES = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", type(None): _NULL}
 _NUMBERS = {"BIGINT", "DOUBLE"}
 _WIDEST = 2**63
 
@@ -29,6 +30,7 @@ def filtered(read: Callable[[], Iterable[Mapping[str, Json]]], where: str) -> It
     from asyncgen.source.select import SHUT
 
     kinds = _kinds(read())
+    _refuse_ambiguous(where, kinds)
     connection = duckdb.connect(config=SHUT)
     try:
         for batch in _batches(read()):
@@ -46,22 +48,40 @@ def _batches(traces: Iterable[Mapping[str, Json]]) -> Iterator[list[Mapping[str,
 def _kinds(traces: Iterable[Mapping[str, Json]]) -> dict[str, dict[str, str]]:
     """SQL type of each scalar of each part: whole numbers stay so where all are; text where a column has two types."""
     kinds: dict[str, dict[str, str]] = {alias: {} for alias, _ in _PARTS}
-    nulls: dict[str, dict[str, str]] = {alias: {} for alias, _ in _PARTS}
     for trace in traces:
         for alias, part in _PARTS:
             for name, value in trace[part].items():
-                if value is None:
-                    nulls[alias].setdefault(name, "VARCHAR")
-                    continue
-                kind = _TYPES.get(type(value))
-                if kind is None:
-                    continue
-                if kind == "BIGINT" and not -_WIDEST <= value < _WIDEST:
-                    kind = "DOUBLE"
-                known = kinds[alias].setdefault(name, kind)
-                if known != kind:
-                    kinds[alias][name] = "DOUBLE" if {known, kind} == _NUMBERS else "VARCHAR"
-    return {alias: nulls[alias] | names for alias, names in kinds.items()}
+                if kind := _kind(value):
+                    known = kinds[alias].setdefault(name, kind)
+                    kinds[alias][name] = kind if known == kind else _both(known, kind)
+    return {
+        alias: {name: "VARCHAR" if kind == _NULL else kind for name, kind in names.items()}
+        for alias, names in kinds.items()
+    }
+
+
+def _kind(value: Json) -> str:
+    """The SQL type; `""` of a list or mapping, which is no column."""
+    if isinstance(value, int) and not -_WIDEST <= value < _WIDEST:
+        return "DOUBLE"
+    return _TYPES.get(type(value), "")
+
+
+def _both(one: str, other: str) -> str:
+    """The type of a column that has values of both."""
+    kinds = {one, other} - {_NULL}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return "DOUBLE" if kinds == _NUMBERS else "VARCHAR"
+
+
+def _refuse_ambiguous(where: str, kinds: Mapping[str, Mapping[str, str]]) -> None:
+    from asyncgen.source.conditions import ambiguity
+
+    looks = [ambiguity(where, list(names), prefix=alias) for alias, names in kinds.items()]
+    looks.append(ambiguity(where, _bare_names(kinds)))
+    for unclear in filter(None, looks):
+        raise InputError(f"--where {where!r}: {unclear}")
 
 
 def _kept(
@@ -70,7 +90,7 @@ def _kept(
     import duckdb
     import pyarrow as pa
 
-    from asyncgen.source.conditions import one_condition, refuse_ambiguous
+    from asyncgen.source.conditions import one_condition
 
     columns: dict[str, Any] = {_ROW: pa.array(range(len(batch)))}
     for alias, part in _PARTS:
@@ -82,9 +102,6 @@ def _kept(
     connection.register("__batch", pa.table(columns))
     try:
         query = f"SELECT {_ROW} FROM ({_select(kinds)}) WHERE ({where}\n) ORDER BY {_ROW}"  # noqa: S608  # the user's SQL
-        for alias, names in kinds.items():
-            refuse_ambiguous(where, list(names), prefix=alias)
-        refuse_ambiguous(where, _bare_names(kinds))
         rows = connection.execute(one_condition(connection, query, where)).fetchall()
     except duckdb.Error as error:
         raise InputError(f"--where {where!r}: {_reason(error, where, kinds)}") from error
@@ -116,13 +133,11 @@ def _select(kinds: Mapping[str, Mapping[str, str]]) -> str:
 
 def _bare_names(kinds: Mapping[str, Mapping[str, str]]) -> list[str]:
     """What a bare name may mean: those of the first part that has it."""
-    found: dict[str, list[str]] = {}
+    found: list[str] = []
     for names in kinds.values():
-        own: dict[str, list[str]] = {}
-        for name in names:
-            own.setdefault(name.lower(), []).append(name)
-        found = own | found
-    return [name for same in found.values() for name in same]
+        taken = {name.lower() for name in found}
+        found += [name for name in names if name.lower() not in taken]
+    return found
 
 
 def _quoted(name: str) -> str:
@@ -131,15 +146,14 @@ def _quoted(name: str) -> str:
 
 def _value(value: Json, kind: str) -> Json:
     """Null where it does not fit: a run that goes on may have added it after the types were looked at."""
-    if value is None or not isinstance(value, bool | int | float | str):
+    own = _kind(value)
+    if own in {"", _NULL}:
         return None
     if kind == "VARCHAR":
         return str(value)
-    if kind == "BOOLEAN" or isinstance(value, bool | str):
-        return value if _TYPES[type(value)] == kind else None
-    if kind == "DOUBLE":
+    if kind == "DOUBLE" and own in _NUMBERS:
         return float(value)
-    return value if isinstance(value, int) and -_WIDEST <= value < _WIDEST else None
+    return value if own == kind else None
 
 
 def _arrow(kind: str) -> Any:

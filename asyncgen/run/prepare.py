@@ -122,15 +122,14 @@ async def _prepare(
     if known and before:
         used = store.done.rollouts() | store.failed.rollouts()
         known, shape = aligned(known, shape, before=before, now=now, used=used)
-    _refuse_changes(known, shape if all(models) else {**shape, "model": known_model}, past, options, store.directory)
+    _accepted_changes(known, shape if all(models) else {**shape, "model": known_model}, past, options, store.directory)
     plan = Plan(indexes=selected.indexes, rollouts=job.episode.rollouts, store=store, retry=options.retry)
     counts = plan.counts()
     if counts[2]:
         single = "" if SEPARATOR in known_model else known_model
         models = await resolve_models(asked, transport, known=single, new=not known)
         shape = {**shape, "model": shape_of(job, task, (), models, "")["model"]}
-        _refuse_changes(known, shape, past, options, store.directory)
-        changes = _changes(known, shape, past)
+        changes = _accepted_changes(known, shape, past, options, store.directory)
     else:  # nothing is left to do, so nothing changes: whatever was accepted, no trace is made with it
         changes, shape, now = [], latest if known else shape, before or now
     config_id = past["config_id"] if shape is latest else digest(shape)
@@ -212,13 +211,14 @@ def _another_dataset(counts: tuple[int, int, int]) -> str:
     )
 
 
-def _refuse_changes(
+def _accepted_changes(
     known: Mapping[str, Any],
     shape: Mapping[str, Any],
     past: Mapping[str, Any],
     options: Options,
     directory: Path,
-) -> None:
+) -> list[str]:
+    """What `_changes` finds. Raises ConfigChanged where the user has not accepted that."""
     changes = _changes(known, shape, past)
     if changes and not options.accept_config_change:
         if known["task"] != shape["task"]:
@@ -233,6 +233,7 @@ def _refuse_changes(
             f"the configuration has changed since the traces in {directory} were made:\n  {lines}\n"
             "give another --output-dir, or --accept-config-change (traces keep their own config_id)"
         )
+    return changes
 
 
 def _write_run(

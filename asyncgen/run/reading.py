@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -134,7 +134,8 @@ def _status(directory: Path) -> dict[str, Any]:
     for line in iter_lines(directory, "failed"):
         if (key := line_key(line)) not in stored:
             reasons[key] = line_reason(line)
-    start, stop = _latest_start(directory)
+    events = list(read_events(directory))
+    start, stop = _latest_start(events)
     holder = None if stop else _live_holder(directory)
     new = len(stored) - start.get("stored", 0)
     new_failed = max(0, len(reasons) - start.get("stored_failed", 0))  # those tried again were there before
@@ -146,8 +147,8 @@ def _status(directory: Path) -> dict[str, Any]:
         "name": run["name"],
         "directory": str(directory),
         "stored": len(stored),
-        "paused": _pause(directory) if holder else "",
-        "servers_down": _servers_down(directory) if holder else [],
+        "paused": _pause(events) if holder else "",
+        "servers_down": _servers_down(events) if holder else [],
         "state": "running" if holder else "complete" if not left else "interrupted",
         "holder": holder,
         "config_id": run["config_id"],
@@ -160,11 +161,11 @@ def _status(directory: Path) -> dict[str, Any]:
     }
 
 
-def _latest_start(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _latest_start(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Its event, and the event of its end; empty where there is none."""
     start: dict[str, Any] = {}
     stop: dict[str, Any] = {}
-    for event in read_events(directory):
+    for event in events:
         if event.get("event") == "start":
             start, stop = event, {}
         elif event.get("event") == "stop":
@@ -172,20 +173,20 @@ def _latest_start(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return start, stop
 
 
-def _pause(directory: Path) -> str:
+def _pause(events: Iterable[dict[str, Any]]) -> str:
     """What the latest start waits for; `""` when it goes on."""
-    events = [event for event in read_events(directory) if event.get("event") in {"start", "pause", "resume"}]
-    return str(events[-1].get("text", "")) if events and events[-1]["event"] == "pause" else ""
+    turns = [event for event in events if event.get("event") in {"start", "pause", "resume"}]
+    return str(turns[-1].get("text", "")) if turns and turns[-1]["event"] == "pause" else ""
 
 
 def _goes_on(parts: Sequence[Mapping[str, Any]]) -> bool:
     return any(part["holder"] and not part["paused"] for part in parts)
 
 
-def _servers_down(directory: Path) -> list[str]:
+def _servers_down(events: Iterable[dict[str, Any]]) -> list[str]:
     """Which of several servers the latest start is without."""
     down: set[str] = set()
-    for event in read_events(directory):
+    for event in events:
         match event.get("event"):
             case "start":
                 down.clear()

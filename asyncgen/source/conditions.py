@@ -35,9 +35,9 @@ def one_condition(connection: duckdb.DuckDBPyConnection, query: str, where: str)
     return statements[0]
 
 
-def refuse_ambiguous(where: str, names: Sequence[str], *, prefix: str = "") -> None:
-    """SQL takes no notice of case: it cannot tell `Lat` from `lat`. Raises duckdb.Error where the condition names one
-    of such a pair, behind `prefix.` or without any.
+def ambiguity(where: str, names: Sequence[str], *, prefix: str = "") -> str:
+    """SQL takes no notice of case: it cannot tell `Lat` from `lat`. One line where the condition names one of such a
+    pair, behind `prefix.` or without any; else `""`.
     """
     alike: dict[str, list[str]] = {}
     for name in names:
@@ -46,7 +46,8 @@ def refuse_ambiguous(where: str, names: Sequence[str], *, prefix: str = "") -> N
     before = rf"(?<![\w.]){prefix}\s*\.\s*\"?" if prefix else r"(?<![\w.\"])\"?"
     for lowered, same in alike.items():
         if len(same) > 1 and re.search(rf"{before}{re.escape(lowered)}(?!\w)", code):
-            raise duckdb.BinderException(f"{' and '.join(same)} differ only in case, which SQL does not tell apart")
+            return f"{' and '.join(same)} differ only in case, which SQL does not tell apart"
+    return ""
 
 
 def fault(error: duckdb.Error, where: str, names: Sequence[str]) -> str:

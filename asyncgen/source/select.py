@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.source.base import Cells, Selected, Selection
-from asyncgen.source.conditions import UNKNOWN_COLUMN, fault, one_condition, refuse_ambiguous
+from asyncgen.source.conditions import UNKNOWN_COLUMN, ambiguity, fault, one_condition
 
 SHUT: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
@@ -109,9 +109,10 @@ def matching(cells: Cells, images: Collection[str], where: str) -> NDArray[np.bo
     table = cells.table(named) if named else pa.table({})
     arrays = {name: _without_nan(plain(table[name])) for name in named}
     rows = pa.table({**arrays, number: np.arange(cells.rows, dtype=np.int64)})
+    if unclear := ambiguity(where, named):
+        raise InputError(f"dataset.where {where!r}: {unclear}")
     kept = np.zeros(cells.rows, dtype=np.bool_)
     try:
-        refuse_ambiguous(where, named)
         kept[_query(rows, number, where)] = True
     except duckdb.Error as error:
         known = [name for name in cells.columns if name not in images]

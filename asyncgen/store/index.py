@@ -74,8 +74,8 @@ class DoneIndex:
         return True
 
     def rollouts(self) -> set[int]:
-        """Those of which there is any key: 10 ms at a million."""
-        old: list[int] = self._np.unique(self._keys & self._np.uint64(0xFFFF)).tolist()
+        """Those of which there is any key: 15 ms at a million."""
+        old: list[int] = self._np.unique(self._keys.astype(self._np.uint16)).tolist()  # the low 16 bits
         return {*old, *(packed & 0xFFFF for packed in self._fresh)}
 
     def missing(self, indexes: NDArray[Any], rollouts: int) -> Iterator[tuple[int, int]]:

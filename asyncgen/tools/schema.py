@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from asyncgen.core.errors import InputError, ToolError
-from asyncgen.core.types import Context, Json, Picture, ToolResult
+from asyncgen.core.types import NAME_LENGTH, NAME_LETTERS, Context, Json, Picture, ToolResult
 from asyncgen.tools.coerce import SUPPORTED, Mismatch, allows_none, coerce, schema_of
 from asyncgen.tools.text import quoted
 
@@ -32,7 +32,7 @@ FRAMES: Final[Mapping[str, str]] = {
 """What `{frame}` in a docstring becomes."""
 
 
-_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(f"[{NAME_LETTERS}]{{1,{NAME_LENGTH}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ def tool(function: Callable[..., Any]) -> FunctionTool:
     name = getattr(function, "__name__", "")
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"tool {name or function!r}: make it from a function with a name of at most 64 of the letters A-Z and a-z, "
-            "digits and _"
+            f"tool {name or function!r}: make it from a function with a name of at most {NAME_LENGTH} of the letters "
+            "A-Z and a-z, digits and _"
         )
     context, *taken = inspect.signature(function).parameters.values() or (None,)
     if context is None or context.kind not in {context.POSITIONAL_ONLY, context.POSITIONAL_OR_KEYWORD}:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from typing import IO
 
 # A sequence that never ends is not taken for one: only its introducer goes, so that no text can hide behind it.
 _SEQUENCE = re.compile(
@@ -37,7 +38,14 @@ def note(text: str) -> None:
         sys.stderr.write(f"{clean(text)}\n")
         sys.stderr.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        drop(sys.stderr)
+
+
+def drop(stream: IO[str]) -> None:
+    """Nobody takes it: this and all that comes, the interpreter's last flush too, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def one_line(text: str) -> str:
