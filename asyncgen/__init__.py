@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from asyncgen.core.types import Completion, Context, Message, Sample, Scores, StopReason, ToolCall, ToolResult, Turn
     from asyncgen.rewards.geo import GeoReward, geo_answer
     from asyncgen.rewards.text import answer_tag, last_boxed
-    from asyncgen.run.restore import restore_images
+    from asyncgen.runs.restore import restore_images
     from asyncgen.tools.image import image_rotate_tool, image_zoom_in_tool
     from asyncgen.tools.schema import tool
 
@@ -40,7 +40,7 @@ _HOME = {
     "image_rotate_tool": "tools.image",
     "image_zoom_in_tool": "tools.image",
     "last_boxed": "rewards.text",
-    "restore_images": "run.restore",
+    "restore_images": "runs.restore",
     "tool": "tools.schema",
 }
 

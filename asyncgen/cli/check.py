@@ -12,9 +12,10 @@ from dataclasses import asdict
 from typing import Any
 
 from asyncgen.cli.output import line, print_json
-from asyncgen.cli.run import load_job, loop_factory
+from asyncgen.cli.run import loop_factory
 from asyncgen.config.schema import Job
 from asyncgen.core.task import Task
+from asyncgen.runs.jobs import load_job
 
 
 def check_job(
@@ -28,7 +29,7 @@ def check_job(
 
 async def _check(job: Job, task: Task, *, as_json: bool) -> int:
     from asyncgen.endpoint.client import HttpTransport
-    from asyncgen.run.checks import check
+    from asyncgen.runs.checks import check
     from asyncgen.view.terminal import clean
 
     findings = []

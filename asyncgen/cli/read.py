@@ -14,7 +14,7 @@ from asyncgen.cli.output import line, print_json
 from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
-from asyncgen.run.reading import failures_of, in_a_run, one_trace, status_of, traces_of, truth_columns
+from asyncgen.runs.reading import failures_of, in_a_run, one_trace, status_of, traces_of, truth_columns
 from asyncgen.view.terminal import note
 
 

@@ -14,19 +14,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from asyncgen.cli.output import OutputError, flush, line, print_json
-from asyncgen.config.knobs import task_knobs
-from asyncgen.config.load import job_file, read_yaml, resolve
-from asyncgen.config.schema import Job
 from asyncgen.core.clock import SystemClock
-from asyncgen.core.task import Task
-from asyncgen.run.place import output_directory
-from asyncgen.run.tasks import load_task_class, make_task
+from asyncgen.runs.jobs import load_job
+from asyncgen.runs.place import output_directory
 from asyncgen.store.lock import refuse_if_held
 from asyncgen.view.terminal import note
 
 if TYPE_CHECKING:
+    from asyncgen.config.schema import Job
+    from asyncgen.core.task import Task
     from asyncgen.engine.progress import Progress
-    from asyncgen.run.prepare import Prepared
+    from asyncgen.runs.prepare import Prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +38,6 @@ class Flags:
     log_samples: bool = False
     json: bool = False
     plain: bool = False
-
-
-def load_job(job: str, *, base_url: tuple[str, ...], model: str | None, knobs: Mapping[str, Any]) -> tuple[Job, Task]:
-    """Resolve YAML, environment and flags; make the task. Raises InputError."""
-    path = job_file(job)
-    task_class = load_task_class(str(read_yaml(path)["task"]), path.parent)
-    flags: dict[str, Any] = dict(knobs)
-    if base_url:
-        flags["base_url"] = list(base_url)
-    if model:
-        flags["model"] = model
-    resolved = resolve(path, environ=os.environ, flags=flags, task_knobs=task_knobs(task_class))
-    task = make_task(task_class, resolved.task_options, path.parent, str(path))
-    return resolved, task
 
 
 def run_job(job: str, flags: Flags, knobs: Mapping[str, Any]) -> int:
@@ -86,8 +70,8 @@ def raise_file_limit() -> None:
 async def _start(job: Job, task: Task, flags: Flags) -> int:
     from asyncgen.endpoint.client import HttpTransport
     from asyncgen.engine.progress import Progress
-    from asyncgen.run.execute import FAILED_TOO_OFTEN, execute
-    from asyncgen.run.prepare import Options, parse_reasons, prepare
+    from asyncgen.runs.execute import FAILED_TOO_OFTEN, execute
+    from asyncgen.runs.prepare import Options, parse_reasons, prepare
     from asyncgen.view.live import make_screen
 
     clock = SystemClock()

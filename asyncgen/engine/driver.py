@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Protocol
 
 from asyncgen.core.clock import Clock
@@ -28,6 +30,7 @@ from asyncgen.engine.events import (
     Finished,
     Grant,
     Holding,
+    Paused,
     Probe,
     Probed,
     Refuse,
@@ -64,6 +67,19 @@ class TraceStore(Protocol):
         """The same for a failed episode."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Living:
+    """An episode under way, for those who look."""
+
+    id: str
+    turn: int
+    """The turn that it is in, from 1."""
+    seconds: float
+    """Since its start."""
+    idle: float
+    """Seconds since a turn or a tool of its own last came to an end."""
+
+
 class Driver:
     """Runs the episodes of `keys` to their end."""
 
@@ -94,6 +110,8 @@ class Driver:
         self._episodes: set[asyncio.Task[None]] = set()
         """Those that run. One that was created and has not run yet is not here: cancelled before its first step, a
         coroutine never gets to its `finally`, and the scheduler would wait for its end."""
+        self._living: dict[int, LiveEpisode] = {}
+        """By the number of their Admit, the oldest first."""
         self._side: set[asyncio.Task[None]] = set()
         """The ticker and the probes: they end with the last episode."""
         self._group: asyncio.TaskGroup | None = None
@@ -153,6 +171,24 @@ class Driver:
         side = self._own(coroutine)
         self._side.add(side)
         side.add_done_callback(self._side.discard)
+
+    def pause(self, *, paused: bool) -> None:
+        """Send nothing for now, or go on; what is open is let be."""
+        self.tell(Paused(paused))
+
+    def limit(self, requests: int) -> None:
+        """At most so many open requests from now on; fewer than are open cancels none. Raises InputError."""
+        self._scheduler.limiter.limit = requests
+        self.tell(Tick())
+
+    def oldest(self, count: int) -> list[Living]:
+        """The episodes that have been under way for the longest, oldest first."""
+        now = self._clock.monotonic()
+        begun = (live for live in self._living.values() if live.begun)
+        return [
+            Living(id=live.id, turn=live.turn, seconds=now - live.started, idle=now - live.touched)
+            for live in islice(begun, count)
+        ]
 
     def drain(self) -> None:
         """Start nothing new; what has a turn behind it, or a request open, has `grace` seconds to finish."""
@@ -258,6 +294,7 @@ class Driver:
         """The boundary: what goes wrong in a row, a task, a tool or a reward costs one episode."""
         sample = fed.outcome if isinstance(fed.outcome, Sample) else Sample(index=fed.index, data={})
         live = LiveEpisode(self._setting, sample, fed.rollout, order=order, hold=hold)
+        self._living[order] = live
         try:
             fed.sample()
             return await live.run()
@@ -270,6 +307,8 @@ class Driver:
             return live.failed(error)
         except Exception as error:  # noqa: BLE001  # the boundary
             return live.failed(internal_error(error))
+        finally:
+            del self._living[order]
 
     async def _save(self, outcome: Trace | Failure) -> None:
         if isinstance(outcome, Trace):

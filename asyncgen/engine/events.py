@@ -115,6 +115,13 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """The user wants nothing sent for now (True), or wants it to go on (False). What is open is let be."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """An endpoint was asked whether it is back."""
 
@@ -140,6 +147,7 @@ Event: TypeAlias = (
     | Exhausted
     | Draining
     | Blocked
+    | Paused
     | Probed
     | Tick
 )

@@ -90,6 +90,16 @@ class LiveEpisode:
         self._state = EpisodeState()
         self._conversation = Conversation()
         self._mode = ToolMode.NONE
+        self.id = f"{setting.origin.job}/{sample.index}/{rollout}"
+        self.started = self.touched = setting.clock.monotonic()
+        """`touched`: when a turn or a tool last came to an end, or the first turn was asked for."""
+        self.begun = False
+        """Its first turn has been asked for."""
+
+    @property
+    def turn(self) -> int:
+        """The one that it is in, from 1."""
+        return len(self._state.turns) + 1
 
     async def run(self) -> Trace:
         """Drive to the end and score.
@@ -173,6 +183,7 @@ class LiveEpisode:
         if asked != self._state.asked:
             self._state = replace(self._state, asked=asked)
         self._hold(self._conversation.extend(shown))
+        self._touch()
         requests = self._setting.requests
         try:
             answer = await requests.complete(
@@ -186,11 +197,15 @@ class LiveEpisode:
             if error.reason is FailReason.CONTEXT_OVERFLOW and self._state.turns:
                 raise _ContextFullError from error
             raise
+        self._touch()
         server, completion = requests.servers[answer.endpoint], answer.completion
         if not completion.model:  # some servers do not say: then it is the one that was asked
             completion = replace(completion, model=server.model)
         exchange = Exchange(endpoint=server.target.name, seconds=answer.seconds, attempts=answer.attempts)
         return on_completion(self._state, completion, exchange)
+
+    def _touch(self) -> None:
+        self.begun, self.touched = True, self._setting.clock.monotonic()
 
     async def _run_calls(self, action: RunCalls) -> list[CallResult]:
         results: list[CallResult] = []
@@ -229,6 +244,7 @@ class LiveEpisode:
             raise EpisodeError(FailReason.TOOL_CRASH, f"{tool.name}: {_where(crash)}") from crash
         finally:
             self._budget.spent += clock.monotonic() - started
+            self._touch()
         return CallResult(call=planned.call, result=result, error=error, seconds=clock.monotonic() - started)
 
     async def _score(self, trace: Trace) -> Trace:

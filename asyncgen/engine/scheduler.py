@@ -30,6 +30,7 @@ from asyncgen.engine.events import (
     Grant,
     Holding,
     Passed,
+    Paused,
     Probe,
     Probed,
     Refuse,
@@ -62,6 +63,8 @@ class Scheduler:
         self.exhausted = False
         self.draining = False
         self.blocked = False
+        self.paused = False
+        """By the user: no request is sent, unless a drain waits for it."""
         self._begun: deque[Wanted] = deque()
         self._suspect: deque[Wanted] = deque()
         self._suspect_next = False
@@ -149,6 +152,8 @@ class Scheduler:
                 self.draining = True
             case Blocked(blocked):
                 self.blocked = blocked
+            case Paused(paused):
+                self.paused = paused
             case Tick():
                 pass
 
@@ -175,6 +180,8 @@ class Scheduler:
 
     def _grants(self, now: float) -> list[Action]:
         actions: list[Action] = []
+        if self.paused and not self.draining:
+            return actions
         while self.open < self._most_open and self.open < self.limiter.limit and (wanted := self._head()):
             endpoint = self.pool.choose(wanted.sticky, now, avoid=wanted.avoid)
             if endpoint is None:
@@ -224,7 +231,7 @@ class Scheduler:
             heapq.heappop(self._fresh)
 
     def _admissions(self, now: float) -> list[Action]:
-        if self.exhausted or self.draining or self.blocked:
+        if self.exhausted or self.draining or self.blocked or self.paused:
             return []
         room = self._room(now)
         if self.held_bytes >= self.byte_budget:

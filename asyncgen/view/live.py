@@ -18,7 +18,7 @@ from asyncgen.view.terminal import clean, note
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from asyncgen.run.execute import View, Watcher
+    from asyncgen.runs.execute import View, Watcher
 
 FRAME = 0.25
 """Seconds between frames: drawn by time, never by event."""

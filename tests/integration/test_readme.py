@@ -18,7 +18,7 @@ from asyncgen.embedded.demo import vision_server
 from asyncgen.embedded.tiles import make_tiles
 from asyncgen.endpoint.limiter import AUTO_START
 from asyncgen.engine.driver import CRASH_LIMIT, REFUSED_LIMIT
-from asyncgen.run.execute import FAILED_TOO_OFTEN
+from asyncgen.runs.execute import FAILED_TOO_OFTEN
 from asyncgen.store.sink import Limits
 
 README = (Path(asyncgen.__file__).parent.parent / "README.md").read_text("utf-8")

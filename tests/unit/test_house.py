@@ -15,7 +15,7 @@ HEAVY = {
     "aiohttp": ("endpoint", "embedded"),
     "datasets": ("source", "export", "embedded"),
     "pyarrow": ("source", "export"),
-    "PIL": ("tools", "source", "run", "embedded"),
+    "PIL": ("tools", "source", "runs", "embedded"),
 }
 
 

@@ -19,9 +19,9 @@ from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.transport import Transport
 from asyncgen.endpoint.wire import encode_message, request_chunks
 from asyncgen.engine.kit import make_kit, opening
-from asyncgen.run.place import output_directory
-from asyncgen.run.servers import Asked, refuse_mixture, resolve_models, targets_of
-from asyncgen.run.tasks import check_columns
+from asyncgen.runs.place import output_directory
+from asyncgen.runs.servers import Asked, refuse_mixture, resolve_models, targets_of
+from asyncgen.runs.tasks import check_columns
 
 PROBE_TIMEOUT = 60.0
 """Seconds for each small request."""

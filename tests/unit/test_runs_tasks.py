@@ -12,8 +12,8 @@ from asyncgen.config.schema import Episode, Job, Sampling
 from asyncgen.core.errors import FailReason, InputError
 from asyncgen.core.task import Task
 from asyncgen.core.types import Message
-from asyncgen.run.prepare import parse_reasons
-from asyncgen.run.shape import (
+from asyncgen.runs.prepare import parse_reasons
+from asyncgen.runs.shape import (
     aligned,
     merged_temperatures,
     same_temperatures,
@@ -22,7 +22,7 @@ from asyncgen.run.shape import (
     stored_temperatures,
     temperatures_of,
 )
-from asyncgen.run.tasks import check_columns, load_task_class, make_task
+from asyncgen.runs.tasks import check_columns, load_task_class, make_task
 from asyncgen.store.run_file import config_diff, digest
 from asyncgen.tasks.geo import Geo, GeoTools
 

@@ -19,11 +19,11 @@ from asyncgen.core.task import IMAGE_MARKER, Task
 from asyncgen.endpoint.transport import Transport
 from asyncgen.engine.kit import Kit, make_kit
 from asyncgen.engine.requests import Server
-from asyncgen.run.place import output_directory
-from asyncgen.run.plan import Plan
-from asyncgen.run.servers import resolve_models, targets_of
-from asyncgen.run.shape import SEPARATOR, aligned, merged_temperatures, shape_of, stored_temperatures, temperatures_of
-from asyncgen.run.tasks import check_columns
+from asyncgen.runs.place import output_directory
+from asyncgen.runs.plan import Plan
+from asyncgen.runs.servers import resolve_models, targets_of
+from asyncgen.runs.shape import SEPARATOR, aligned, merged_temperatures, shape_of, stored_temperatures, temperatures_of
+from asyncgen.runs.tasks import check_columns
 from asyncgen.store.card import write_card
 from asyncgen.store.files import DISK
 from asyncgen.store.layout import RUN_FILE

@@ -10,7 +10,7 @@ from asyncgen.config.schema import EndpointSpec
 from asyncgen.core.errors import AccountError, InputError
 from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.transport import ModelInfo, Target
-from asyncgen.run.servers import resolve_models, targets_of
+from asyncgen.runs.servers import resolve_models, targets_of
 
 
 class Lists:

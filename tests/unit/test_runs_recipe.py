@@ -14,7 +14,7 @@ from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
 from asyncgen.engine.kit import make_kit
 from asyncgen.rewards.geo import GeoReward
-from asyncgen.run.tasks import load_task_class, make_task
+from asyncgen.runs.tasks import load_task_class, make_task
 from asyncgen.tasks import BUILT_IN
 from asyncgen.tasks.geo import Geo
 from asyncgen.tools.schema import tool

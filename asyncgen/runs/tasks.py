@@ -20,7 +20,7 @@ from asyncgen.config.convert import convert
 from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import IMAGE_MARKER, Task, template_columns
-from asyncgen.run.recipe import check_class, check_recipe
+from asyncgen.runs.recipe import check_class, check_recipe
 from asyncgen.tasks import BUILT_IN
 
 TEMPLATES = ("system", "user", "tool_hint", "final_user")

@@ -26,8 +26,8 @@ from asyncgen.engine.progress import Progress
 from asyncgen.engine.requests import Requests
 from asyncgen.engine.scheduler import Scheduler
 from asyncgen.engine.workers import Workers
-from asyncgen.run.prepare import Prepared
-from asyncgen.run.shape import sampling_of
+from asyncgen.runs.prepare import Prepared
+from asyncgen.runs.shape import sampling_of
 from asyncgen.store.store import Store
 from asyncgen.tools.gallery import Gallery
 
