@@ -29,19 +29,26 @@ def read_trace_json(folder: Path) -> Iterator[dict[str, Json]]:
 
     Raises InputError if there is no such file, DataError naming a file that holds no trace.
     """
-    found = [(match, path) for path in folder.glob("trace_*.json") if (match := FILE_NAME.fullmatch(path.name))]
+    return (read_trace_file(path, index, rollout) for index, rollout, path in trace_files(folder))
+
+
+def trace_files(folder: Path, pattern: str = "trace_*.json") -> list[tuple[int, int, Path]]:
+    """(row, rollout, file) by row and rollout. Raises InputError if there is none."""
+    found = [(match, path) for path in folder.glob(pattern) if (match := FILE_NAME.fullmatch(path.name))]
     if not found:
         raise InputError(
             f"{folder} has no files named trace_00000.json: give a run directory or a folder of such files"
         )
-    for index, rollout, path in sorted(
-        (int(match["index"]), int(match["rollout"] or 0), path) for match, path in found
-    ):
-        try:
-            value = loads(path.read_bytes())
-        except ValueError as error:
-            raise DataError(f"{path} is no JSON: {error}") from None
-        yield trace_line(value, index=index, rollout=rollout, name=str(path))
+    return sorted((int(match["index"]), int(match["rollout"] or 0), path) for match, path in found)
+
+
+def read_trace_file(path: Path, index: int, rollout: int) -> dict[str, Json]:
+    """One file as a trace line. Raises DataError if it holds none."""
+    try:
+        value = loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON: {error}") from None
+    return trace_line(value, index=index, rollout=rollout, name=str(path))
 
 
 def trace_line(value: Json, *, index: int, rollout: int, name: str) -> dict[str, Json]:

@@ -42,6 +42,12 @@ def encode_failure(failure: Failure) -> bytes:
     return _sealed(dump(failure.trace)[:-1] + b"," + why[1:-1])
 
 
+def encode_line(trace: Mapping[str, Json]) -> bytes:
+    """The line of a parsed trace or failure that was changed: a new `crc` in the place of its own. Raises ValueError as
+    `encode_trace`."""
+    return _sealed(dump({key: trace[key] for key in trace if key != "crc"})[:-1])
+
+
 def _sealed(body: bytes) -> bytes:
     line_key(body)
     return body + _tail(body) + b"\n"

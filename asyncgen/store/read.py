@@ -5,15 +5,26 @@ Knows shards, partitions and which of two lines with one id counts. Does not kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from asyncgen.core.errors import InputError
 from asyncgen.store.index import DoneIndex
 from asyncgen.store.layout import OPEN, RUN_FILE, Kind, open_shards, parse_part, sealed_path, sealed_shards
 from asyncgen.store.line import id_key, line_key, parse_line
 from asyncgen.store.scan import keyed_lines, pack, whole_lines
+
+
+class StoredLine(NamedTuple):
+    """A line, and where it stands."""
+
+    path: Path
+    """Its shard; a `.part` may have its final name by now (`store.layout.sealed_path`)."""
+    offset: int
+    """Of its first byte."""
+    line: bytes
+    """With its LF."""
 
 
 def run_directories(path: Path) -> list[Path]:
@@ -55,8 +66,15 @@ def iter_lines(directory: Path, kind: Kind = "traces", *, live: bool = True) -> 
 
     Raises DataError at a bad sealed line.
     """
+    return (stored.line for stored in _stored_lines(directory, kind, live=live))
+
+
+def _stored_lines(directory: Path, kind: Kind, *, live: bool) -> Iterator[StoredLine]:
     for path in shards(directory, kind, live=live):
-        yield from _shard_lines(path)
+        offset = 0
+        for line in _shard_lines(path):
+            yield StoredLine(path, offset, line)
+            offset += len(line)
 
 
 def _shard_lines(path: Path) -> Iterator[bytes]:
@@ -78,20 +96,23 @@ def iter_traces(path: Path, kind: Kind = "traces", *, live: bool = True) -> Iter
 
     With `kind="failed"`: the failures without a trace since, of several the last. Raises InputError, DataError.
     """
-    directories = run_directories(path)
-    lines = _done_lines(directories, live=live) if kind == "traces" else _failed_lines(directories, live=live)
-    return map(parse_line, lines)
+    return (parse_line(stored.line) for stored in stored_lines(run_directories(path), kind, live=live))
 
 
-def _done_lines(directories: list[Path], *, live: bool) -> Iterator[bytes]:
+def stored_lines(directories: Sequence[Path], kind: Kind = "traces", *, live: bool = True) -> Iterator[StoredLine]:
+    """The lines that `iter_traces` parses, with their places."""
+    return _done_lines(directories, live=live) if kind == "traces" else _failed_lines(directories, live=live)
+
+
+def _done_lines(directories: Sequence[Path], *, live: bool) -> Iterator[StoredLine]:
     seen = DoneIndex()
     for directory in directories:
-        for line in iter_lines(directory, live=live):
-            if seen.add(*line_key(line)):
-                yield line
+        for stored in _stored_lines(directory, "traces", live=live):
+            if seen.add(*line_key(stored.line)):
+                yield stored
 
 
-def _failed_lines(directories: list[Path], *, live: bool) -> Iterator[bytes]:
+def _failed_lines(directories: Sequence[Path], *, live: bool) -> Iterator[StoredLine]:
     last: dict[int, int] = {}
     for directory in directories:
         for number, line in enumerate(iter_lines(directory, "failed", live=live)):
@@ -103,10 +124,10 @@ def _failed_lines(directories: list[Path], *, live: bool) -> Iterator[bytes]:
         for line in iter_lines(directory, live=live):
             done.add(*line_key(line))
     for directory in directories:
-        for number, line in enumerate(iter_lines(directory, "failed", live=live)):
-            key = line_key(line)
+        for number, stored in enumerate(_stored_lines(directory, "failed", live=live)):
+            key = line_key(stored.line)
             if last.get(pack(*key)) == number and key not in done:
-                yield line
+                yield stored
 
 
 def find_trace(path: Path, id_or_index: str | int, rollout: int = 0) -> dict[str, Any] | None:
