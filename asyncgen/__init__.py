@@ -1,7 +1,8 @@
 """asyncgen: turn a dataset and a strong model into finished training traces.
 
-These names are the public API: what a custom task file imports. Each loads its module when it is first used, so that
-`import asyncgen` costs nothing and tasks inside the package may import it like any user's file.
+These names are the public API: what a custom task file imports, and what runs a job from Python. Each loads its module
+when it is first used, so that `import asyncgen` costs nothing and tasks inside the package may import it like any
+user's file.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asyncgen.core.errors import EpisodeError, ToolError
+    from asyncgen.api import run, stream
+    from asyncgen.core.errors import AsyncgenError, EpisodeError, ToolError
     from asyncgen.core.task import Task
     from asyncgen.core.trace import Trace
     from asyncgen.core.types import Completion, Context, Message, Sample, Scores, StopReason, ToolCall, ToolResult, Turn
     from asyncgen.rewards.geo import GeoReward, geo_answer
     from asyncgen.rewards.text import answer_tag, last_boxed
+    from asyncgen.runs.opened import Run
     from asyncgen.runs.restore import restore_images
     from asyncgen.tools.image import image_rotate_tool, image_zoom_in_tool
     from asyncgen.tools.schema import tool
 
 _HOME = {
+    "AsyncgenError": "core.errors",
     "Completion": "core.types",
     "Context": "core.types",
     "EpisodeError": "core.errors",
     "GeoReward": "rewards.geo",
     "Message": "core.types",
+    "Run": "runs.opened",
     "Sample": "core.types",
     "Scores": "core.types",
     "StopReason": "core.types",
@@ -41,15 +46,19 @@ _HOME = {
     "image_zoom_in_tool": "tools.image",
     "last_boxed": "rewards.text",
     "restore_images": "runs.restore",
+    "run": "api",
+    "stream": "api",
     "tool": "tools.schema",
 }
 
 __all__ = [
+    "AsyncgenError",
     "Completion",
     "Context",
     "EpisodeError",
     "GeoReward",
     "Message",
+    "Run",
     "Sample",
     "Scores",
     "StopReason",
@@ -65,6 +74,8 @@ __all__ = [
     "image_zoom_in_tool",
     "last_boxed",
     "restore_images",
+    "run",
+    "stream",
     "tool",
 ]
 

@@ -5,14 +5,17 @@ Knows which command there is and which module has it; each is loaded when it is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from asyncgen.cli.control import ctl
+from asyncgen.cli.derive import filter_, merge, rescore, rescore_knobs, verify
 from asyncgen.cli.flags import command, find_job, normalise
-from asyncgen.cli.look import Json, export, show, stats, status
+from asyncgen.cli.look import Json, export, ls, show, sql, stats, status
 from asyncgen.config.knobs import Knob, section_knobs, task_knobs, with_default
 from asyncgen.core.errors import FailReason
 
@@ -24,7 +27,7 @@ RETRY_HELP = f"Try failed episodes again: all, or =REASON[,REASON], of {', '.joi
 
 
 def build(knobs: Sequence[Knob] = ()) -> App:
-    """The app; `run` and `check` have a flag for each knob."""
+    """The app; `run` and `check`, or `rescore`, have a flag for each knob."""
     app = App(
         name="asyncgen",
         help=OVERVIEW,
@@ -34,17 +37,33 @@ def build(knobs: Sequence[Knob] = ()) -> App:
         exit_on_error=False,
         print_error=False,
     )
-    app.command(command(run, knobs), name="run")
-    app.command(command(check, knobs), name="check")
-    for function in (status, show, stats, export, jobs, init):
-        app.command(function)
+    own = [one for one in knobs if one.section == "task"]
+    for made in (command(run, knobs), command(check, knobs), command(rescore, own)):
+        _add(app, made)
+    for function in (status, ctl, ls, show, sql, stats, export, filter_, merge, verify, jobs, init):
+        _add(app, function)
     return app
+
+
+def _add(app: App, function: Callable[..., int]) -> None:
+    """With its examples at the end of its help: the parser of docstrings would leave them out."""
+    text, found, examples = inspect.cleandoc(function.__doc__ or "").partition("\nExample")
+    lines = [line.strip("`") for line in examples.splitlines()[1:]]
+    app.command(
+        function,
+        name=function.__name__.rstrip("_"),
+        help=text,
+        help_epilogue="\n".join(["Examples:", *(f"  {line}" for line in lines)]) if found else None,
+    )
 
 
 def dispatch(tokens: Sequence[str]) -> int:
     """Parse and call."""
     if tokens and tokens[0] in {"run", "check"}:
         knobs = _knobs(tokens[1:])
+        return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
+    if tokens and tokens[0] == "rescore":
+        knobs = rescore_knobs(tokens[1:])
         return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
     return _result(build()(list(tokens)))
 

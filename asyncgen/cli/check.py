@@ -12,10 +12,10 @@ from dataclasses import asdict
 from typing import Any
 
 from asyncgen.cli.output import line, print_json
-from asyncgen.cli.run import loop_factory
 from asyncgen.config.schema import Job
 from asyncgen.core.task import Task
 from asyncgen.runs.jobs import load_job
+from asyncgen.runs.loops import loop_factory
 
 
 def check_job(

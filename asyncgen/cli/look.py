@@ -1,4 +1,4 @@
-"""The commands that look at runs, and their help: `status`, `show`, `stats`, `export`.
+"""The commands that look at runs, and their help: `status`, `show`, `stats`, `ls`, `sql`, `export`.
 
 Knows arguments. Each loads what it needs when it is called: `--help` reads this module.
 """
@@ -39,6 +39,11 @@ def show(
     raw: Annotated[
         bool, Parameter(negative=(), help="Responses as received, thinking tags and calls included.")
     ] = False,
+    rollouts: Annotated[bool, Parameter(negative=(), help="All attempts at this row, side by side.")] = False,
+    images: Annotated[
+        Path | None, Parameter(help="Write its pictures into this folder, as PNG, with the boxes of its zooms.")
+    ] = None,
+    dataset_path: Annotated[Path | None, Parameter(help="Where the dataset is now; with --images.")] = None,
     json: Json = False,
 ) -> int:
     """One trace as a conversation: thinking, calls, results, score. ID is a trace's id or a row number; without one,
@@ -46,23 +51,109 @@ def show(
 
     Examples:
     `asyncgen show runs/geo`
-    `asyncgen show runs/geo 42`
+    `asyncgen show runs/geo 42 --rollouts`
     `asyncgen show runs/geo-tools geo-tools/42/0 --turn 2 --raw`
+    `asyncgen show runs/geo-tools 42 --images pictures`
     """
-    from asyncgen.cli.read import print_trace
+    from asyncgen.cli.showing import Wanted, show_trace
 
-    return print_trace(directory, id, rollout=rollout, turn=turn, raw=raw, as_json=json)
+    wanted = Wanted(
+        rollout=rollout,
+        rollouts=rollouts,
+        turn=turn,
+        raw=raw,
+        images=images,
+        dataset_path=dataset_path,
+        json=json,
+    )
+    return show_trace(directory, id, wanted)
 
 
-def stats(directories: Files, /, *, json: Json = False) -> int:
-    """Turns, tokens, parse rate, scores, distances, tool use.
+def stats(
+    directories: Files,
+    /,
+    *,
+    by: Annotated[str | None, Parameter(help="Also by the values of this column, e.g. country or meta.stop.")] = None,
+    where: Annotated[str | None, Parameter(help="Only traces for which this SQL is true.")] = None,
+    difficulty: Annotated[
+        str, Parameter(help="The column with the difficulty, from 0 (hardest) to 1.")
+    ] = "locatability_score",
+    json: Json = False,
+    markdown: Annotated[bool, Parameter(negative=(), help="Tables for a report.")] = False,
+    plots: Annotated[Path | None, Parameter(help="A folder for charts and a map; older ones are replaced.")] = None,
+    plot_format: Annotated[str, Parameter(name="--format", help="Of the plots: png or svg.")] = "png",
+) -> int:
+    """Turns, tokens, parse rate, scores, distances, tool use: over all, by difficulty, with and without tools, kept
+    against lost; several runs side by side.
 
-    Example:
+    Examples:
     `asyncgen stats runs/geo`
+    `asyncgen stats runs/geo runs/geo-tools --by country --where 'lat > 0'`
+    `asyncgen stats runs/geo-tools --markdown --plots plots > report.md`
     """
-    from asyncgen.cli.read import print_stats
+    from asyncgen.cli.figures import Wanted, print_stats
 
-    return print_stats(directories, as_json=json)
+    wanted = Wanted(
+        by=by,
+        where=where,
+        difficulty=difficulty,
+        json=json,
+        markdown=markdown,
+        plots=plots,
+        plot_format=plot_format,
+    )
+    return print_stats(directories, wanted)
+
+
+def ls(
+    directory: Path,
+    /,
+    *,
+    where: Annotated[str | None, Parameter(help="Only traces for which this SQL is true.")] = None,
+    sort: Annotated[
+        str | None,
+        Parameter(help="A column: score, -tokens, 'country desc'; default: as stored.", allow_leading_hyphen=True),
+    ] = None,
+    limit: Annotated[int, Parameter(help="How many; 0 for all.")] = 50,
+    failed: Annotated[bool, Parameter(negative=(), help="The failed episodes instead.")] = False,
+    json: Json = False,
+) -> int:
+    """A line a trace: answer beside truth, score, turns, tokens, tool calls, how it ended.
+
+    In SQL a bare name is a score, a key of the metadata, or a column of the dataset; reward., meta., data. before it
+    say which.
+
+    Examples:
+    `asyncgen ls runs/geo --where 'parse_success and "distance@km" < 25' --sort -score`
+    `asyncgen ls runs/geo --sort distance@km --limit 10`
+    `asyncgen ls runs/geo --failed --limit 0`
+    """
+    from asyncgen.cli.table import Wanted, print_list
+
+    wanted = Wanted(where=where or "", sort=sort or "", limit=limit, failed=failed, json=json)
+    return print_list(directory, wanted)
+
+
+def sql(
+    directory: Path,
+    query: str,
+    /,
+    *,
+    json: Json = False,
+    csv: Annotated[bool, Parameter(negative=(), help="As CSV on stdout.")] = False,
+) -> int:
+    """One SQL query (DuckDB, read only) over all traces: the tables traces, turns, calls and failed.
+
+    `DESCRIBE traces` names the columns.
+
+    Examples:
+    `asyncgen sql runs/geo "select country, count(*), avg(score) from traces group by all order by 2 desc"`
+    `asyncgen sql runs/geo-tools "select name, avg(success::int) from calls group by name" --json`
+    `asyncgen sql runs/geo "select reason, count(*) from failed group by reason"`
+    """
+    from asyncgen.cli.table import print_answer
+
+    return print_answer(directory, query, as_json=json, as_csv=csv)
 
 
 def export(

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from asyncgen.cli.output import OutputError, flush, line, print_json
 from asyncgen.core.clock import SystemClock
 from asyncgen.runs.jobs import load_job
+from asyncgen.runs.loops import loop_factory, raise_file_limit
 from asyncgen.runs.place import output_directory
 from asyncgen.store.lock import refuse_if_held
 from asyncgen.view.terminal import note
@@ -49,29 +48,12 @@ def run_job(job: str, flags: Flags, knobs: Mapping[str, Any]) -> int:
         return runner.run(_start(resolved, task, flags))
 
 
-def loop_factory() -> Any:
-    """uvloop's where it can be had; nothing depends on it."""
-    with suppress(ImportError):
-        import uvloop
-
-        return uvloop.new_event_loop
-    return None
-
-
-def raise_file_limit() -> None:
-    """Sockets need file descriptors: take all that the hard limit allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, 1 << 20) if hard != resource.RLIM_INFINITY else 1 << 20
-    if soft < wanted:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 async def _start(job: Job, task: Task, flags: Flags) -> int:
     from asyncgen.endpoint.client import HttpTransport
     from asyncgen.engine.progress import Progress
     from asyncgen.runs.execute import FAILED_TOO_OFTEN, execute
     from asyncgen.runs.prepare import Options, parse_reasons, prepare
+    from asyncgen.view.announce import announcement
     from asyncgen.view.live import make_screen
 
     clock = SystemClock()
@@ -79,7 +61,8 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
     options = Options(accept_config_change=flags.accept_config_change, retry_failed=parse_reasons(flags.retry_failed))
     try:
         prepared = await prepare(job, task, options, transport=transport, environ=os.environ, clock=clock)
-        _announce(prepared)
+        for text in announcement(prepared):
+            note(text)
         progress = Progress()
         if flags.log_samples:
             _log_samples(prepared, progress, note if flags.json else line)
@@ -120,27 +103,6 @@ def _try_stdout(show: Callable[[], None]) -> bool:
         note(f"asyncgen: {error}")
         return False
     return True
-
-
-def _announce(prepared: Prepared) -> None:
-    done, failed, left = prepared.counts
-    job, plan = prepared.job, prepared.plan
-    for text in prepared.notes:
-        note(text)
-    note(
-        f"{job.name}: {len(plan.indexes)} of {prepared.source.rows} samples x {plan.rollouts} rollouts "
-        f"= {plan.total} episodes: {done} done, {failed} failed, {left} left -> {prepared.directory}"
-    )
-    if left:
-        models = ", ".join(dict.fromkeys(server.model for server in prepared.servers))
-        note(
-            f"model {models} at {', '.join(server.target.name for server in prepared.servers)}; "
-            f"config {prepared.config_id}; at most {left * _turns(job) * job.sampling.max_tokens:,} tokens to generate"
-        )
-
-
-def _turns(job: Job) -> int:
-    return job.episode.max_turns + job.episode.final_turn
 
 
 def _log_samples(prepared: Prepared, progress: Progress, say: Callable[[str], None]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import MISSING, Field, dataclass, fields, replace
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from asyncgen.config.schema import SECTIONS
+from asyncgen.config.schema import SECTIONS, Job
 
 PREFIX = "ASYNCGEN_"
 
@@ -61,16 +61,7 @@ class Knob:
 
 def section_knobs() -> list[Knob]:
     """Every knob of every section, and the top-level ones, in the order of declaration."""
-    top = [
-        Knob(
-            section="",
-            name="name",
-            flags=("--name",),
-            type=str,
-            default="",
-            docstring="The job's name in ids; default: the YAML file's stem.",
-        )
-    ]
+    top = [one for one in class_knobs("", Job) if one.flags]
     return top + [one for section, owner in SECTIONS.items() for one in class_knobs(section, owner)]
 
 
@@ -87,15 +78,16 @@ def with_default(knob: Knob, raw: Mapping[str, Any]) -> Knob:
 
 
 def class_knobs(section: str, owner: type) -> Iterator[Knob]:
-    """The fields of one dataclass."""
+    """The fields of one dataclass. Those of the section `""` have their short flags alone, or none."""
     hints = get_type_hints(owner)
     texts = docstrings(owner)
     for one in fields(owner):
         if one.init:
+            dotted = [f"--{section}.{one.name.replace('_', '-')}"] if section else []
             yield Knob(
                 section=section,
                 name=one.name,
-                flags=(f"--{section}.{one.name.replace('_', '-')}", *one.metadata.get("flags", ())),
+                flags=(*dotted, *one.metadata.get("flags", ())),
                 type=hints[one.name],
                 default=_default(one),
                 docstring=texts.get(one.name, ""),

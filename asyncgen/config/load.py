@@ -21,13 +21,11 @@ import yaml
 from asyncgen.config.convert import convert
 from asyncgen.config.knobs import PREFIX, Knob, section_knobs
 from asyncgen.config.problems import problems
-from asyncgen.config.schema import SECTIONS, EndpointSpec, Job, parse_partition
+from asyncgen.config.schema import SECTIONS, EndpointSpec, Job, Rule, parse_partition
 from asyncgen.core.errors import InputError
 
-TOP_KEYS = ("name", "task", "task_options", "endpoints", *SECTIONS)
+TOP_KEYS = tuple(one.name for one in fields(Job))
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-LATER_KEYS = ("accept", "rules")
-"""Keys of the YAML that may stand there empty."""
 
 
 def jobs_folder() -> Path:
@@ -97,36 +95,56 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read: {error}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    return check_raw(raw, str(path))
+
+
+def check_raw(raw: Any, where: str) -> dict[str, Any]:
+    """A job as its YAML has it, the keys checked; `where` is for texts. Raises InputError."""
     if not isinstance(raw, dict):
-        raise InputError(f"{path}: a job file is a YAML mapping with at least 'task: NAME'")
-    for key in LATER_KEYS:
-        if raw.pop(key, None):
-            raise InputError(f"{path}: {key!r} is set, and this version does not have it; take it out")
-    _check_keys(raw, TOP_KEYS, str(path), "")
+        raise InputError(f"{where}: a job file is a YAML mapping with at least 'task: NAME'")
+    _check_keys(raw, TOP_KEYS, where, "")
     for section in ("task_options", *SECTIONS):
         value = raw.get(section)
         if value is None:
             raw.pop(section, None)
             continue
         if not isinstance(value, dict):
-            raise InputError(f"{path}: {section} must be a mapping, it is {value!r}")
+            raise InputError(f"{where}: {section} must be a mapping, it is {value!r}")
         if section in SECTIONS:
-            _check_keys(value, [one.name for one in fields(SECTIONS[section])], str(path), f"{section}.")
-    _check_endpoints(raw, path)
+            _check_keys(value, [one.name for one in fields(SECTIONS[section])], where, f"{section}.")
+    _check_endpoints(raw, where)
+    _check_rules(raw, where)
     if not raw.get("task"):
-        raise InputError(f"{path}: 'task' is missing: give a built-in name, module:Class or file.py:Class")
+        raise InputError(f"{where}: 'task' is missing: give a built-in name, module:Class or file.py:Class")
     return raw
 
 
-def _check_endpoints(raw: dict[str, Any], path: Path) -> None:
+def _check_endpoints(raw: dict[str, Any], where: str) -> None:
     endpoints = raw.get("endpoints")
     if endpoints is None:
         raw.pop("endpoints", None)
         return
     if not isinstance(endpoints, list) or not all(isinstance(one, dict) for one in endpoints):
-        raise InputError(f"{path}: endpoints must be a list of mappings, e.g. [{{base_url: http://127.0.0.1:8000/v1}}]")
+        raise InputError(
+            f"{where}: endpoints must be a list of mappings, e.g. [{{base_url: http://127.0.0.1:8000/v1}}]"
+        )
     for one in endpoints:
-        _check_keys(one, [entry.name for entry in fields(EndpointSpec)], str(path), "endpoints[].")
+        _check_keys(one, [entry.name for entry in fields(EndpointSpec)], where, "endpoints[].")
+
+
+def _check_rules(raw: dict[str, Any], where: str) -> None:
+    rules = raw.get("rules")
+    if rules is None:
+        raw.pop("rules", None)
+        return
+    if not isinstance(rules, list) or not all(isinstance(one, dict) for one in rules):
+        raise InputError(f'{where}: rules must be a list of mappings, e.g. [{{where: "score < 0.2", max_turns: 15}}]')
+    for number, one in enumerate(rules):
+        _check_keys(one, [entry.name for entry in fields(Rule)], where, f"rules[{number}].")
+        if one.get("where") is None:
+            raise InputError(
+                f'{where}: rules[{number}] has no where: give a condition, or "true" in quotes for all other rows'
+            )
 
 
 def _check_keys(mapping: Mapping[Any, Any], known: Sequence[str], where: str, prefix: str) -> None:
@@ -180,12 +198,14 @@ def resolve(
     environ: Mapping[str, str],
     flags: Mapping[str, Any],
     task_knobs: Sequence[Knob] = (),
+    raw: Mapping[str, Any] | None = None,
 ) -> Job:
     """One Job from a YAML, the environment and flags (`{"sampling.temperature": "0.1", "base_url": [...]}`).
 
-    Raises InputError. The task's options are merged, not checked.
+    `raw` is the job where it stands in no file; `path` names it then. Raises InputError. The task's options are merged,
+    not checked.
     """
-    raw = read_yaml(path)
+    raw = read_yaml(path) if raw is None else dict(raw)
     knobs = [*section_knobs(), *task_knobs]
     by_path = {one.path: one for one in knobs}
     layers: list[tuple[str, Mapping[str, Any]]] = [

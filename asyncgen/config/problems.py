@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from asyncgen.config.schema import Job
+from asyncgen.config.schema import Job, Rule
 
 REPEAT_BASE_URL = "repeat the flag: --base-url A --base-url B"
 
@@ -27,7 +27,10 @@ def problems(job: Job) -> list[str]:
         (bool(job.dataset.path), "dataset.path is missing: give --dataset-path PATH"),
         (bool(job.endpoints), "endpoints is empty: give --base-url URL"),
         (job.dataset.num_samples >= -1, f"dataset.num_samples is {job.dataset.num_samples}: give -1 (all) or a number"),
-        (1 <= job.episode.rollouts <= 65_536, f"episode.rollouts is {job.episode.rollouts}: give 1 to 65536"),
+        (
+            1 <= job.episode.rollouts <= MAX_ROLLOUTS,
+            f"episode.rollouts is {job.episode.rollouts}: give 1 to {MAX_ROLLOUTS}",
+        ),
         (job.episode.max_turns >= 1, f"episode.max_turns is {job.episode.max_turns}: give 1 or more"),
         (job.episode.deadline > 0, f"episode.deadline is {job.episode.deadline}: give seconds above 0"),
         (job.episode.max_pixels >= 784, f"episode.max_pixels is {job.episode.max_pixels}: give 784 or more"),
@@ -49,9 +52,19 @@ def problems(job: Job) -> list[str]:
             (job.endpoint.max_outage or 0) >= 0,
             f"endpoint.max_outage is {job.endpoint.max_outage}: give 0 or more seconds, or null",
         ),
+        *(
+            (price is None or price >= 0, f"endpoint.{name} is {price}: give 0 or more US dollars, or null")
+            for name, price in (
+                ("price_input", job.endpoint.price_input),
+                ("price_output", job.endpoint.price_output),
+            )
+        ),
     ]
     found = [text for fine, text in checks if not fine]
-    return _unfit_numbers(asdict(job)) or [*found, *_endpoint_problems(job), *_sampling_problems(job)]
+    found += [*_endpoint_problems(job), *_sampling_problems(job), *_acceptance_problems(job)]
+    for number, rule in enumerate(job.rules):
+        found += [f"rules[{number}].{text}" for text in _rule_problems(rule, job)]
+    return _unfit_numbers(asdict(job)) or found
 
 
 def _unfit_numbers(value: Any, path: str = "") -> list[str]:
@@ -116,8 +129,54 @@ def _masked(address: str) -> str:
     return f"{scheme[0] if scheme else ''}***@{host}" if at else address
 
 
+MAX_ROLLOUTS = 65_536
+MAX_RULES = 100
+"""The number of a row's rule is one byte."""
+
+
+def _acceptance_problems(job: Job) -> list[str]:
+    found = [
+        f"{name} is {value}: give 1 or more, or null"
+        for name, value in (
+            ("until_accepted", job.until_accepted),
+            ("stop_after_accepted", job.stop_after_accepted),
+        )
+        if value is not None and value < 1
+    ]
+    if job.until_accepted is not None and job.condition is None:
+        found.append("until_accepted needs accept, the condition that says which traces are: give --accept SQL")
+    if (job.until_accepted or 0) > job.most_rollouts:
+        found.append(
+            f"until_accepted is {job.until_accepted}, and there are {job.most_rollouts} rollouts at most: "
+            "give a smaller number, or more --rollouts"
+        )
+    if len(job.rules) > MAX_RULES:
+        found.append(f"rules has {len(job.rules)}: give {MAX_RULES} at most")
+    return found
+
+
+def _rule_problems(rule: Rule, job: Job) -> list[str]:
+    """Each begins with the name of a field of the rule."""
+    members = {name: getattr(rule, name) for name in ("max_turns", "max_tokens", "temperature", "rollouts", "limit")}
+    given = {name: value for name, value in members.items() if value is not None}
+    found = [
+        f"{name} is {value}: give {'0' if name == 'temperature' else '1'} or more"
+        for name, value in given.items()
+        if value < (0 if name == "temperature" else 1)
+    ]
+    if given.get("rollouts", 1) > MAX_ROLLOUTS:
+        found.append(f"rollouts is {rule.rollouts}: give 1 to {MAX_ROLLOUTS}")
+    if not rule.where.strip():
+        found.append('where is empty: give a condition, or "true" for all other rows')
+    if rule.drop and given:
+        found.append(f"drop stands beside {', '.join(given)}: a row that is left out needs none; take one of them out")
+    if rule.temperature is not None and job.sampling.temperatures is not None:
+        found.append("temperature: sampling.temperatures has one for each rollout already; take one of them out")
+    return found
+
+
 def _sampling_problems(job: Job) -> list[str]:
-    sampling, rollouts = job.sampling, job.episode.rollouts
+    sampling, rollouts = job.sampling, job.most_rollouts
     temperatures = sampling.temperatures
     found = []
     if temperatures is not None and len(temperatures) < rollouts:

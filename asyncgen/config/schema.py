@@ -61,6 +61,10 @@ class EndpointOptions:
     """Seconds that one request may take, from the moment it is sent."""
     max_outage: float | None = None
     """Give up (exit 75) when all servers have been down for so many seconds; null: wait for ever."""
+    price_input: float | None = None
+    """US dollars for a million prompt tokens; with it, or with price_output, the screen shows what the run costs."""
+    price_output: float | None = None
+    """US dollars for a million completion tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +130,32 @@ class Store:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What is different for some samples; YAML only."""
+
+    where: str
+    """SQL over the columns: the rule takes the rows for which it is true, less those that a rule before it took."""
+    max_turns: int | None = None
+    """Instead of `episode.max_turns`."""
+    temperature: float | None = None
+    """Instead of `sampling.temperature`."""
+    max_tokens: int | None = None
+    """Instead of `sampling.max_tokens`."""
+    rollouts: int | None = None
+    """Instead of `episode.rollouts`."""
+    limit: int | None = None
+    """Of the rows that it takes the first so many, in the run's order; the others are left out."""
+    drop: bool = False
+    """Leave out the rows that it takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job, resolved."""
+    """One job, resolved. Its fields with a flag are knobs."""
 
     task: str
     """Built-in name, `module:Class` or `file.py:Class`."""
-    name: str = ""
+    name: str = knob("", "--name")
     """The job's name in ids; default: the YAML file's stem."""
     task_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The fields of the task's dataclass; a flag is `--task.FIELD`."""
@@ -142,6 +166,24 @@ class Job:
     episode: Episode = Episode()
     schedule: Schedule = Schedule()
     store: Store = Store()
+    accept: str | None = knob(None, "--accept")
+    """SQL over a trace: those for which it is true are marked as accepted; null: all of them."""
+    until_accepted: int | None = knob(None, "--until-accepted")
+    """Sample a row only until so many of its traces are accepted, or its rollouts are used up; null: all rollouts."""
+    stop_after_accepted: int | None = knob(None, "--stop-after-accepted")
+    """End the job when so many traces of the directory are accepted; those that are under way then come on top."""
+    rules: tuple[Rule, ...] = ()
+    """The first rule whose `where` is true of a row counts."""
+
+    @property
+    def condition(self) -> str | None:
+        """`accept`, where there is one."""
+        return self.accept if self.accept and self.accept.strip() else None
+
+    @property
+    def most_rollouts(self) -> int:
+        """Of any row: its rule may say more than the job does."""
+        return max([self.episode.rollouts, *(rule.rollouts or 0 for rule in self.rules)])
 
 
 SECTIONS: Mapping[str, type] = {

@@ -100,6 +100,12 @@ class Trace:
     tool_calls: tuple[ToolCallRecord, ...] = ()
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Any])
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from asyncgen.core.markup import trace_html
+
+        return trace_html(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
@@ -111,3 +117,9 @@ class Failure:
     """A FailReason."""
     error: str
     """What happened, in words."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from asyncgen.core.markup import failure_html
+
+        return failure_html(self)

@@ -7,7 +7,7 @@ sample; all of them belong to one TaskGroup.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -36,11 +36,12 @@ from asyncgen.engine.events import (
     Refuse,
     Tick,
 )
-from asyncgen.engine.feeder import Fed, Feeder
-from asyncgen.engine.live import LiveEpisode, Setting, internal_error
+from asyncgen.engine.feeder import Chain, Fed, Feeder
+from asyncgen.engine.live import LiveEpisode, Setting
 from asyncgen.engine.progress import Progress
 from asyncgen.engine.requests import NotStartedError
 from asyncgen.engine.scheduler import Scheduler
+from asyncgen.engine.scoring import CRASH_LIMIT, internal_error
 
 TICK = 0.05
 """Seconds between looks at the clock: timers, probes, deadlines of the drain."""
@@ -48,8 +49,6 @@ STALL = 15.0
 """Seconds in which requests fail and none passes before the user is told why."""
 REFUSED_LIMIT = 20
 """So many episodes refused with HTTP 400 before the first trace: the run stops."""
-CRASH_LIMIT = 20
-"""So many crashes of a task's, a reward's or a tool's code in a row are a bug in it, not in its rows: the run stops."""
 _CRASHES = {FailReason.INTERNAL, FailReason.TOOL_CRASH}
 
 
@@ -81,7 +80,7 @@ class Living:
 
 
 class Driver:
-    """Runs the episodes of `keys` to their end."""
+    """Runs the episodes of `chains` to their end."""
 
     def __init__(
         self,
@@ -91,21 +90,30 @@ class Driver:
         transport: Transport,
         store: TraceStore,
         read: Callable[[int], Sample],
-        keys: Iterator[tuple[int, int]],
+        chains: Iterator[Chain],
         progress: Progress,
         clock: Clock,
         grace: float,
         max_outage: float | None,
+        mark: Callable[[Trace], Awaitable[Trace]] | None = None,
+        goal: int | None = None,
+        on_goal: Callable[[], None] | None = None,
     ) -> None:
+        """`mark`: says of a trace whether it is accepted, before it is saved; None: as it came. When `goal` traces are
+        accepted, those of earlier starts among them, `on_goal` is called and the run drains.
+        """
         self._setting = setting
         self._scheduler = scheduler
         self._transport = transport
         self._store = store
-        self._feeder = Feeder(keys, read, setting.workers)
+        self._feeder = Feeder(chains, read, setting.workers)
         self._progress = progress
         self._clock = clock
         self._grace = grace
         self._max_outage = max_outage
+        self._mark = mark
+        self._goal = goal
+        self._on_goal = on_goal
         self._finished = asyncio.Event()
         self._episodes: set[asyncio.Task[None]] = set()
         """Those that run. One that was created and has not run yet is not here: cancelled before its first step, a
@@ -117,6 +125,10 @@ class Driver:
         self._group: asyncio.TaskGroup | None = None
         self._cancel_at: float | None = None
         self._cancelled = False
+        self._pauses: dict[str, str] = {}
+        """Why it is paused, by who wants it so."""
+        self.hindrance = ""
+        """What keeps the run from going on, a pause by its user aside; `""` when nothing does."""
         self._failure: AsyncgenError | None = None
         """Why the run cannot go on, while what is under way ends."""
         self._crashes_in_a_row = 0
@@ -124,7 +136,7 @@ class Driver:
         self._passed_at = clock.monotonic()
 
     async def run(self) -> None:
-        """Until every key is done or failed, or a drain is over. Raises AsyncgenError where the run cannot go on."""
+        """Until every chain is at its end, or a drain is over. Raises AsyncgenError where the run cannot go on."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -172,9 +184,12 @@ class Driver:
         self._side.add(side)
         side.add_done_callback(self._side.discard)
 
-    def pause(self, *, paused: bool) -> None:
-        """Send nothing for now, or go on; what is open is let be."""
-        self.tell(Paused(paused))
+    def pause(self, why: str, by: str = "") -> None:
+        """Send nothing for now, and say why; `""`: go on, unless another one wants a pause. What is open is let be."""
+        self._pauses.pop(by, None)
+        if why:
+            self._pauses[by] = why
+        self.tell(Paused(bool(self._pauses)))
 
     def limit(self, requests: int) -> None:
         """At most so many open requests from now on; fewer than are open cancels none. Raises InputError."""
@@ -194,6 +209,7 @@ class Driver:
         """Start nothing new; what has a turn behind it, or a request open, has `grace` seconds to finish."""
         if self._cancel_at is None:
             self._cancel_at = self._clock.monotonic() + self._grace
+            self._pauses.clear()
             self.tell(Draining())
 
     def _fail(self, error: AsyncgenError) -> None:
@@ -222,6 +238,7 @@ class Driver:
             self.tell(Tick())
             self._look_at_store()
             self._look_at_outage(now)
+            self._progress.notice = self.hindrance or "; ".join(self._pauses.values())
             if self._cancel_at is not None and now >= self._cancel_at:
                 self.cancel()
 
@@ -229,7 +246,7 @@ class Driver:
         notice = self._store.notice
         if bool(notice) != self._scheduler.blocked:
             self.tell(Blocked(bool(notice)))
-        self._progress.notice = notice or (f"stopping: {self._failure}" if self._failure else "")
+        self.hindrance = notice or (f"stopping: {self._failure}" if self._failure else "")
 
     def _look_at_outage(self, now: float) -> None:
         pool = self._scheduler.pool
@@ -242,18 +259,18 @@ class Driver:
         last = "; ".join(
             one.last_fault if one.name in one.last_fault else f"{one.name}: {one.last_fault}" for one in states
         )
-        self._progress.notice = f"all servers are down since {since:%H:%M:%S}, probing ({last})"
+        self.hindrance = f"all servers are down since {since:%H:%M:%S}, probing ({last})"
         if self._max_outage is not None and seconds >= self._max_outage:
             raise TemporaryError(f"all servers have been down for {seconds:.0f} s ({last}); run the same command again")
 
     def _look_at_stall(self, now: float) -> None:
         """Nothing is down, and yet nothing passes: say what is in the way."""
         pool = self._scheduler.pool
-        if pool.successes != self._passed or not self._setting.requests.failing:
+        if pool.successes != self._passed or not self._setting.requests.failing or self._pauses:
             self._passed, self._passed_at = pool.successes, now
-        if now - self._passed_at >= STALL and not self._progress.notice:
+        if now - self._passed_at >= STALL and not self.hindrance:
             last = "; ".join(one.last_fault for one in pool.snapshot(now) if one.last_fault)
-            self._progress.notice = f"no request has passed for {now - self._passed_at:.0f} s: {last}"
+            self.hindrance = f"no request has passed for {now - self._passed_at:.0f} s: {last}"
 
     async def _probe(self, endpoint: int) -> None:
         target = self._setting.requests.servers[endpoint].target
@@ -263,6 +280,7 @@ class Driver:
         self.tell(Probed(endpoint, alive))
 
     async def _episode(self, order: int) -> None:
+        """One rollout of a sample after the other, as long as its quota has one."""
         held = 0
 
         def hold(count: int) -> None:
@@ -279,8 +297,12 @@ class Driver:
             if not self._cancelled:
                 fed = await self._feeder.next()
                 more = fed is not None
-                if fed is not None:
-                    await self._save(await self._attempt(fed, order, hold))
+                while fed is not None and (rollout := fed.quota.take()) is not None:
+                    hold(-held)  # of the chain's rollout before
+                    accepted = await self._save(await self._attempt(fed, rollout, order, hold))
+                    self._progress.skipped += fed.quota.give(accepted=accepted)
+                    if self._scheduler.draining:
+                        break
         except NotStartedError:
             pass  # it is still to be done, by the next start
         except BaseException:
@@ -290,10 +312,10 @@ class Driver:
             self._episodes.discard(own)
             self.tell(Ended(order, held) if more else Exhausted(order))
 
-    async def _attempt(self, fed: Fed, order: int, hold: Callable[[int], None]) -> Trace | Failure:
+    async def _attempt(self, fed: Fed, rollout: int, order: int, hold: Callable[[int], None]) -> Trace | Failure:
         """The boundary: what goes wrong in a row, a task, a tool or a reward costs one episode."""
         sample = fed.outcome if isinstance(fed.outcome, Sample) else Sample(index=fed.index, data={})
-        live = LiveEpisode(self._setting, sample, fed.rollout, order=order, hold=hold)
+        live = LiveEpisode(self._setting, sample, rollout, order=order, hold=hold)
         self._living[order] = live
         try:
             fed.sample()
@@ -310,12 +332,15 @@ class Driver:
         finally:
             del self._living[order]
 
-    async def _save(self, outcome: Trace | Failure) -> None:
+    async def _save(self, outcome: Trace | Failure) -> bool:
+        """Whether it is an accepted trace."""
         if isinstance(outcome, Trace):
-            await self._store.append(outcome)
+            trace = await self._mark(outcome) if self._mark else outcome
+            await self._store.append(trace)
             self._crashes_in_a_row = 0
-            self._progress.add_trace(outcome)
-            return
+            self._progress.add_trace(trace)
+            self._look_at_goal()
+            return bool(trace.metadata["accepted"])
         await self._store.fail(outcome)
         self._progress.add_failure(outcome)
         self._crashes_in_a_row = self._crashes_in_a_row + 1 if outcome.reason in _CRASHES else 0
@@ -326,6 +351,16 @@ class Driver:
                 f"{CRASH_LIMIT} episodes in a row failed with {outcome.reason}: {outcome.error}; "
                 "mend the task, then run it again with --retry-failed"
             )
+        return False
+
+    def _look_at_goal(self) -> None:
+        """What is under way ends well all the same, so more may come in than were asked for."""
+        if self._goal is None or self._progress.accepted_before + self._progress.accepted < self._goal:
+            return
+        self._goal = None
+        if self._on_goal:
+            self._on_goal()
+        self.drain()
 
     def _stop_if_job_wide(self, failure: Failure) -> None:
         """Not one trace, and every request refused: that is the job, not its rows."""

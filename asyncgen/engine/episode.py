@@ -35,6 +35,8 @@ MAX_CALLS = 8
 """Calls of one turn that are run; the rest get an error text."""
 SAME_CALL_LIMIT = 3
 """The call that makes it so many alike in a row is told so instead of being run."""
+NOT_OFFERED = "not run: no tools were offered in this turn"
+"""The error of a call in a turn in which only an answer was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,7 @@ def on_limit(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
 
 def _without_tools(plan: Plan, state: EpisodeState, calls: Sequence[ToolCall]) -> Step:
     """A turn in which nothing could be called: calls are kept in the trace, and not run."""
-    state = _unanswered(state, calls, "not run: no tools were offered in this turn")
+    state = _unanswered(state, calls, NOT_OFFERED)
     turn = state.turns[-1]
     if answer := plan.task.answer(turn.visible if not plan.tools else without_calls(turn.visible)):
         return state, Finish(stop=StopReason.ANSWERED, answer=answer, final_response=turn.visible)
@@ -208,21 +210,25 @@ def _ask(plan: Plan, state: EpisodeState, messages: tuple[Message, ...]) -> Step
 
 
 def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
+    return last_reading(plan.task, state.turns, stop, tools=bool(plan.tools))
+
+
+def last_reading(task: Task, turns: Sequence[Turn], stop: StopReason, *, tools: bool) -> Finish:
     """End without a clear answer: read the last visible text once more, leniently unless it was cut off.
 
     What stands beside a call is a guess that the model went on from, not its answer: it only counts in the last turn,
     after which nothing came.
     """
-    if not state.turns:
+    if not turns:
         return Finish(stop=stop, answer="", final_response="")
-    last = state.turns[-1]
-    turn = _last_said(state.turns) or last
+    last = turns[-1]
+    turn = _last_said(turns) or last
     text = "" if turn is not last and turn.results else turn.visible
-    text = without_calls(text) if plan.tools else text
+    text = without_calls(text) if tools else text
     if stop is StopReason.LENGTH:
-        answer = plan.task.answer(text) if turn is last else ""
+        answer = task.answer(text) if turn is last else ""
         return Finish(stop=stop, answer=answer, final_response=turn.visible)
-    answer = plan.task.final_answer(text)
+    answer = task.final_answer(text)
     if answer and not turn.results and stop in {StopReason.NO_ANSWER, StopReason.MAX_TURNS}:
         stop = StopReason.ANSWERED
     return Finish(stop=stop, answer=answer, final_response=turn.visible)

@@ -1,7 +1,8 @@
 """Samples in the order in which they are to be done, read a few ahead and many at a time.
 
-Knows keys and how a row is read. A row's pictures are not read here, and what is wrong with a row is told when its turn
-comes. A thread costs more to ask than a row costs to read: hence batches.
+Knows chains (a row, and the quota that its rollouts come from) and how a row is read. A row's pictures are not read
+here, and what is wrong with a row is told when its turn comes. A thread costs more to ask than a row costs to read:
+hence batches.
 """
 
 from __future__ import annotations
@@ -11,22 +12,25 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from asyncgen.core.types import Sample
+from asyncgen.engine.quota import Quota
 from asyncgen.engine.workers import Workers
 
 BATCH = 64
 """Rows read at once, and so the most that are read before their turn."""
 
-Key = tuple[int, int]
+Chain: TypeAlias = tuple[int, Quota]
+"""A row number, and where its next rollout comes from. Several chains may share a quota."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """An episode to be started."""
+    """A chain to be started."""
 
     index: int
-    rollout: int
+    quota: Quota
     outcome: Sample | Exception
 
     def sample(self) -> Sample:
@@ -39,8 +43,8 @@ class Fed:
 class Feeder:
     """`next` from any coroutine: first come, first served."""
 
-    def __init__(self, keys: Iterator[Key], read: Callable[[int], Sample], workers: Workers) -> None:
-        self._keys = keys
+    def __init__(self, chains: Iterator[Chain], read: Callable[[int], Sample], workers: Workers) -> None:
+        self._chains = chains
         self._read = read
         self._workers = workers
         self._ready: deque[Fed] = deque()
@@ -50,15 +54,15 @@ class Feeder:
         """The next one; None when there is none left."""
         async with self._turn:  # fair: also those that need not wait come after those that do
             if not self._ready:
-                batch = list(itertools.islice(self._keys, BATCH))
+                batch = list(itertools.islice(self._chains, BATCH))
                 if batch:
                     self._ready.extend(await self._workers.offload(self._read_all, batch))
             return self._ready.popleft() if self._ready else None
 
-    def _read_all(self, batch: Sequence[Key]) -> list[Fed]:
-        """In a thread. The rollouts of a sample share what was read."""
+    def _read_all(self, batch: Sequence[Chain]) -> list[Fed]:
+        """In a thread. The chains of a sample share what was read."""
         outcomes = {index: self._outcome(index) for index in dict.fromkeys(index for index, _ in batch)}
-        return [Fed(index, rollout, outcomes[index]) for index, rollout in batch]
+        return [Fed(index, quota, outcomes[index]) for index, quota in batch]
 
     def _outcome(self, index: int) -> Sample | Exception:
         try:

@@ -6,9 +6,6 @@ Knows the order of things in an episode. Does not know other episodes, nor where
 from __future__ import annotations
 
 import asyncio
-import inspect
-import math
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -37,8 +34,9 @@ from asyncgen.engine.episode import (
 )
 from asyncgen.engine.events import BEGUN
 from asyncgen.engine.kit import Kit, opening
-from asyncgen.engine.ledger import Account, Origin, build_trace, failure, with_scores
+from asyncgen.engine.ledger import Account, Origin, build_trace, failure
 from asyncgen.engine.requests import Budget, OutOfTimeError, Requests, ToolsRefusedError
+from asyncgen.engine.scoring import scored, where
 from asyncgen.engine.workers import Workers
 from asyncgen.tools.gallery import Gallery
 
@@ -50,9 +48,10 @@ class Setting:
     task: Task
     kit: Kit
     origin: Origin
-    sampling: Callable[[int], Mapping[str, Json]]
-    """The request's sampling fields for a rollout."""
-    max_turns: int
+    sampling: Callable[[int, int], Mapping[str, Json]]
+    """The request's sampling fields for (row number, rollout)."""
+    max_turns: Callable[[int], int]
+    """For a row number."""
     final_turn: bool
     deadline: float
     gallery: Gallery
@@ -76,7 +75,7 @@ class LiveEpisode:
         self._rollout = rollout
         self._order = order
         self._hold = hold
-        self._sampling = setting.sampling(rollout)
+        self._sampling = setting.sampling(sample.index, rollout)
         self._budget = Budget(deadline=setting.deadline)
         self._context = EpisodeContext(
             task=setting.task,
@@ -117,7 +116,7 @@ class LiveEpisode:
             setting.requests.tools_refused = True
             self._context.clear()
             finish = await self._drive(ToolMode.TEXT)
-        return await self._score(self._trace(finish))
+        return await scored(setting.task, self._context, self._sample, self._trace(finish))
 
     def failed(self, error: EpisodeError) -> Failure:
         """What is to be stored when `run` raised."""
@@ -150,7 +149,7 @@ class LiveEpisode:
             opening=tuple([await self._context.show(message) for message in prompt]),
             mode=mode,
             tools=setting.kit.tools,
-            max_turns=setting.max_turns,
+            max_turns=setting.max_turns(self._sample.index),
             final_turn=setting.final_turn,
         )
         self._state, action = begin(plan)
@@ -241,55 +240,8 @@ class LiveEpisode:
         except Exception as crash:
             if isinstance(crash, TimeoutError) and limit.expired():
                 raise OutOfTimeError from crash
-            raise EpisodeError(FailReason.TOOL_CRASH, f"{tool.name}: {_where(crash)}") from crash
+            raise EpisodeError(FailReason.TOOL_CRASH, f"{tool.name}: {where(crash)}") from crash
         finally:
             self._budget.spent += clock.monotonic() - started
             self._touch()
         return CallResult(call=planned.call, result=result, error=error, seconds=clock.monotonic() - started)
-
-    async def _score(self, trace: Trace) -> Trace:
-        task = self._setting.task
-        scores = dict(task.scores)
-        if trace.answer:
-            if "parse_success" in scores:
-                scores["parse_success"] = True
-            for reward in task.rewards:
-                given = reward(self._context, self._sample, trace)
-                given = await given if inspect.isawaitable(given) else given
-                _check_scores(task, reward, given)
-                scores.update(given)
-        return with_scores(trace, task, scores)
-
-
-def _check_scores(task: Task, reward: object, given: object) -> None:
-    """What a reward gives is a dict with the task's keys and finite numbers. Raises EpisodeError(internal)."""
-    name = getattr(reward, "__name__", type(reward).__name__)
-    if not isinstance(given, Mapping):
-        raise EpisodeError(FailReason.INTERNAL, f"reward {name} gave {type(given).__name__}; give a dict of scores")
-    for key, value in given.items():
-        if key not in task.scores:
-            known = ", ".join(task.scores)
-            raise EpisodeError(FailReason.INTERNAL, f"reward {name} gave {key!r}; the task's scores are {known}")
-        if not _is_score(value, task.scores[key]):
-            raise EpisodeError(FailReason.INTERNAL, f"reward {name} gave {value!r:.80} for {key!r}")
-
-
-def _is_score(value: object, failure_value: float | bool | str) -> bool:  # a score
-    if isinstance(failure_value, str):
-        return isinstance(value, str)
-    try:
-        return math.isfinite(value)  # type: ignore[arg-type]  # numpy's numbers count, and what is none raises
-    except (TypeError, OverflowError):
-        return False
-
-
-def _where(error: BaseException) -> str:
-    """The error and the last line that it came from: enough to find it, and no dump of anybody's data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    last = f" ({frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {str(error)[:500]}{last}"
-
-
-def internal_error(error: Exception) -> EpisodeError:
-    """Whatever a task or a reward raised, as the episode's failure."""
-    return EpisodeError(FailReason.INTERNAL, _where(error))

@@ -1,172 +1,160 @@
-"""SQL over traces: which of them a condition keeps.
+"""Which traces a condition keeps, and which of its parts dropped the others.
 
-Knows the names that a condition may use: a bare name is the first of `reward_score`, `metadata`, `sample_data` that has
-it, and `reward.`, `meta.`, `data.` say which. Reads the traces twice, in batches; memory does not grow with the run.
+Knows the parts of a condition: what its top-level `AND`s join, as DuckDB reads them. Does not know where traces come
+from.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
+from asyncgen.export.sheet import OWN, ROW, Sheet
+from asyncgen.export.sql import names_of, reason, rows_of, source, stored, unclear
 
-BATCH = 2000
-_PARTS = (("reward", "reward_score"), ("meta", "metadata"), ("data", "sample_data"))
-_TOP = ("id", "rollout", "sample_index", "answer", "final_response", "config_id")
-_ROW = "__row"
-_NULL = "NULL"
-_TYPES = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", type(None): _NULL}
-_NUMBERS = {"BIGINT", "DOUBLE"}
-_WIDEST = 2**63
-
-
-def filtered(read: Callable[[], Iterable[Mapping[str, Json]]], where: str) -> Iterator[Mapping[str, Json]]:
-    """The traces for which `where` is true. `read` gives them anew each time. Raises InputError for wrong SQL."""
+if TYPE_CHECKING:
     import duckdb
 
-    from asyncgen.source.select import SHUT
-
-    kinds = _kinds(read())
-    _refuse_ambiguous(where, kinds)
-    connection = duckdb.connect(config=SHUT)
-    try:
-        for batch in _batches(read()):
-            yield from _kept(connection, batch, kinds, where)
-    finally:
-        connection.close()
+_FATE = f"{OWN}fate"
+"""The number of the first clause that is not true of a trace, from 1; 0 where all are."""
+_AND = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|(?P<and>\band\b)""", re.IGNORECASE | re.DOTALL)
 
 
-def _batches(traces: Iterable[Mapping[str, Json]]) -> Iterator[list[Mapping[str, Json]]]:
-    rest = iter(traces)
-    while batch := list(itertools.islice(rest, BATCH)):
-        yield batch
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A part of a condition."""
+
+    text: str
+    dropped: int
+    """Traces of which it is the first that is not true; over all clauses they add up to what is dropped."""
+    false: int
+    """Traces of which it is not true, whatever the others are."""
 
 
-def _kinds(traces: Iterable[Mapping[str, Json]]) -> dict[str, dict[str, str]]:
-    """SQL type of each scalar of each part: whole numbers stay so where all are; text where a column has two types."""
-    kinds: dict[str, dict[str, str]] = {alias: {} for alias, _ in _PARTS}
-    for trace in traces:
-        for alias, part in _PARTS:
-            for name, value in trace[part].items():
-                if kind := _kind(value):
-                    known = kinds[alias].setdefault(name, kind)
-                    kinds[alias][name] = kind if known == kind else _both(known, kind)
-    return {
-        alias: {name: "VARCHAR" if kind == _NULL else kind for name, kind in names.items()}
-        for alias, names in kinds.items()
-    }
+class Judged:
+    """A condition and every trace of a sheet."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sheet: Sheet, where: str) -> None:
+        """Raises InputError for wrong SQL, and for unknown names where there is any trace."""
+        self._connection = connection
+        self._sheet = sheet
+        self._where = where
+        check(connection, sheet, where)
+        self._texts = clause_texts(connection, where)
+        table = f"{OWN}judged_{_tables(connection)}"
+        self.rows = f"(SELECT {ROW} FROM {table} WHERE {_FATE} = 0)"  # noqa: S608  # our names
+        """The numbers of the kept traces, as what can stand after FROM."""
+        cases = " ".join(f"WHEN (({text}\n)::BOOLEAN) IS NOT TRUE THEN {n}" for n, text in enumerate(self._texts, 1))
+        fate = f"CASE {cases} ELSE 0 END"  # as in a WHERE, a clause is not looked at where one before it is not true
+        self._ask(
+            f"CREATE TABLE {table} AS SELECT {ROW}, {fate if sheet.rows else 0} AS {_FATE} "  # noqa: S608  # the user's SQL
+            f"FROM {source(sheet)}"
+        )
+        fates = dict(self._ask(f"SELECT {_FATE}, count(*) FROM {table} GROUP BY ALL"))  # noqa: S608  # our name
+        self._dropped = [int(fates.get(number, 0)) for number in range(1, len(self._texts) + 1)]
+        self.total = sheet.rows
+        self.kept = sheet.rows - sum(self._dropped)
+
+    def clauses(self) -> list[Clause]:
+        """In order."""
+        false = self._false()
+        given = zip(self._texts, self._dropped, false, strict=True)
+        return [Clause(text.strip(), dropped, alone) for text, dropped, alone in given]
+
+    def _false(self) -> list[int]:
+        if len(self._texts) == 1 or not self.total:
+            return self._dropped
+        import duckdb
+
+        try:
+            try:
+                return self._count("TRY({})")  # alone, a clause meets rows that those before it had kept away
+            except duckdb.BinderException:  # TRY takes no subquery and no random()
+                return self._count("{}")
+        except duckdb.Error as error:
+            raise _wrong(error, self._where, self._sheet) from error
+
+    def _count(self, form: str) -> list[int]:
+        counts = (
+            f"count(*) FILTER (WHERE {form.format(f'(({text}' + chr(10) + ')::BOOLEAN)')} IS NOT TRUE)"
+            for text in self._texts
+        )
+        query = f"SELECT {', '.join(counts)} FROM {source(self._sheet)}"  # noqa: S608  # the user's SQL
+        _, rows = rows_of(self._connection, query)
+        return [int(count) for count in next(iter(rows))]
+
+    def select(self, columns: str) -> str:
+        """A query of the kept traces, in the order of reading; the columns are those of the files."""
+        rows = f"{stored(self._sheet)} SEMI JOIN {self.rows} USING ({ROW})"
+        return f"SELECT {columns} FROM {rows} ORDER BY {ROW}"  # noqa: S608  # names of ours
+
+    def _ask(self, query: str) -> list[tuple[Any, ...]]:
+        import duckdb
+
+        try:
+            return list(rows_of(self._connection, query)[1])
+        except duckdb.Error as error:
+            raise _wrong(error, self._where, self._sheet) from error
 
 
-def _kind(value: Json) -> str:
-    """The SQL type; `""` of a list or mapping, which is no column."""
-    if isinstance(value, int) and not -_WIDEST <= value < _WIDEST:
-        return "DOUBLE"
-    return _TYPES.get(type(value), "")
-
-
-def _both(one: str, other: str) -> str:
-    """The type of a column that has values of both."""
-    kinds = {one, other} - {_NULL}
-    if len(kinds) == 1:
-        return kinds.pop()
-    return "DOUBLE" if kinds == _NUMBERS else "VARCHAR"
-
-
-def _refuse_ambiguous(where: str, kinds: Mapping[str, Mapping[str, str]]) -> None:
-    from asyncgen.source.conditions import ambiguity
-
-    looks = [ambiguity(where, list(names), prefix=alias) for alias, names in kinds.items()]
-    looks.append(ambiguity(where, _bare_names(kinds)))
-    for unclear in filter(None, looks):
-        raise InputError(f"--where {where!r}: {unclear}")
-
-
-def _kept(
-    connection: Any, batch: list[Mapping[str, Json]], kinds: Mapping[str, Mapping[str, str]], where: str
-) -> Iterator[Mapping[str, Json]]:
+def check(connection: duckdb.DuckDBPyConnection, sheet: Sheet, where: str) -> None:
+    """Raises InputError where it is not one condition over these traces. Without a trace any name may be right."""
     import duckdb
-    import pyarrow as pa
 
     from asyncgen.source.conditions import one_condition
 
-    columns: dict[str, Any] = {_ROW: pa.array(range(len(batch)))}
-    for alias, part in _PARTS:
-        for number, (name, kind) in enumerate(kinds[alias].items()):
-            values = [_value(trace[part].get(name), kind) for trace in batch]
-            columns[f"__{alias}_{number}"] = pa.array(values, type=_arrow(kind))
-    for name in _TOP:
-        columns[f"__top_{name}"] = pa.array([trace[name] for trace in batch])
-    connection.register("__batch", pa.table(columns))
+    if text := unclear(sheet, where):
+        raise InputError(f"--where {where!r}: {text}")
+    query = f"SELECT 1 FROM {source(sheet)} WHERE ({where}\n) LIMIT 0"  # noqa: S608  # the user's SQL
     try:
-        query = f"SELECT {_ROW} FROM ({_select(kinds)}) WHERE ({where}\n) ORDER BY {_ROW}"  # noqa: S608  # the user's SQL
-        rows = connection.execute(one_condition(connection, query, where)).fetchall()
+        statement = one_condition(connection, query, where)
+        if sheet.rows:
+            connection.execute(statement)
     except duckdb.Error as error:
-        raise InputError(f"--where {where!r}: {_reason(error, where, kinds)}") from error
-    finally:
-        connection.unregister("__batch")
-    for (row,) in rows:
-        yield batch[row]
+        raise _wrong(error, where, sheet) from error
 
 
-def _select(kinds: Mapping[str, Mapping[str, str]]) -> str:
-    """Bare columns first, then one struct a part. SQL ignores case: of `Lat` and `lat` the first counts."""
-    bare: dict[str, str] = {}
-    structs = []
-    for alias, _ in _PARTS:
-        fields: dict[str, str] = {}
-        for number, name in enumerate(kinds[alias]):
-            column = f"__{alias}_{number}"
-            if kinds[alias][name] == "BIGINT":
-                column += "::HUGEINT"  # so that arithmetic does not overflow
-            bare.setdefault(name.lower(), f"{column} AS {_quoted(name)}")
-            fields.setdefault(name.lower(), f"{_quoted(name)} := {column}")
-        structs.append(f"struct_pack({', '.join(fields.values()) or 'none := NULL'}) AS {alias}")
-    for name in _TOP:
-        bare.setdefault(name, f"__top_{name} AS {name}")
-    for taken in (_ROW, *(alias for alias, _ in _PARTS)):
-        bare.pop(taken, None)
-    return f"SELECT {_ROW}, {', '.join([*bare.values(), *structs])} FROM __batch"  # noqa: S608  # names, all quoted
+def _wrong(error: duckdb.Error, where: str, sheet: Sheet) -> InputError:
+    return InputError(f"--where {where!r}: {reason(error, where, names_of(sheet))}")
 
 
-def _bare_names(kinds: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """What a bare name may mean: those of the first part that has it."""
-    found: list[str] = []
-    for names in kinds.values():
-        taken = {name.lower() for name in found}
-        found += [name for name in names if name.lower() not in taken]
-    return found
+def _tables(connection: duckdb.DuckDBPyConnection) -> int:
+    return int(connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall()[0][0])
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def clause_texts(connection: duckdb.DuckDBPyConnection, where: str) -> list[str]:
+    """The condition cut at its top-level `AND`s, as it was written; uncut where DuckDB reads the pieces otherwise."""
+    whole = _conjuncts(connection, where)
+    pieces: list[str] = []
+    read: list[Json] = []
+    start = 0
+    ends = [match.span("and") for match in _AND.finditer(where) if match["and"]]
+    for end, after in [*ends, (len(where), len(where))]:
+        found = _conjuncts(connection, where[start:end])
+        if found and found == whole[len(read) : len(read) + len(found)]:
+            pieces.append(where[start:end])
+            read += found
+            start = after
+    return pieces if whole and read == whole else [where]
 
 
-def _value(value: Json, kind: str) -> Json:
-    """Null where it does not fit: a run that goes on may have added it after the types were looked at."""
-    own = _kind(value)
-    if own in {"", _NULL}:
-        return None
-    if kind == "VARCHAR":
-        return str(value)
-    if kind == "DOUBLE" and own in _NUMBERS:
-        return float(value)
-    return value if own == kind else None
+def _conjuncts(connection: duckdb.DuckDBPyConnection, where: str) -> list[Json]:
+    """What DuckDB reads, joined by AND, without the places in the text; empty where that cannot be had."""
+    query = f"SELECT 1 WHERE ({where}\n)"  # parsed, never run
+    ((text,),) = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
+    tree = orjson.loads(text)
+    if tree.get("error") or len(tree["statements"]) != 1:
+        return []
+    condition = _unplaced(tree["statements"][0]["node"]["where_clause"])
+    return list(condition["children"]) if condition["type"] == "CONJUNCTION_AND" else [condition]
 
 
-def _arrow(kind: str) -> Any:
-    import pyarrow as pa
-
-    return {"BOOLEAN": pa.bool_(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "VARCHAR": pa.string()}[kind]
-
-
-def _reason(error: Any, where: str, kinds: Mapping[str, Mapping[str, str]]) -> str:
-    """One line, with the names that there are where a name is wrong."""
-    from asyncgen.source.conditions import NO_COLUMN, fault
-
-    names = dict.fromkeys([*(name for alias, _ in _PARTS for name in kinds[alias]), *_TOP])
-    text = fault(error, where, list(names))
-    prefixes = ", ".join(f"{alias}." for alias, _ in _PARTS)
-    return f"{text}; before a name {prefixes} say which is meant" if text.startswith(NO_COLUMN) else text
+def _unplaced(tree: Json) -> Json:
+    if isinstance(tree, dict):
+        return {key: _unplaced(part) for key, part in tree.items() if not key.startswith("query_location")}
+    return [_unplaced(part) for part in tree] if isinstance(tree, list) else tree

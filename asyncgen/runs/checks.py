@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asyncgen.config.schema import Job, parse_partition
+from asyncgen.config.schema import Job
 from asyncgen.core.errors import AccountError, AsyncgenError, EpisodeError, InputError
 from asyncgen.core.task import Task
 from asyncgen.core.types import Completion, Message, Part, Picture
@@ -20,6 +20,7 @@ from asyncgen.endpoint.transport import Transport
 from asyncgen.endpoint.wire import encode_message, request_chunks
 from asyncgen.engine.kit import make_kit, opening
 from asyncgen.runs.place import output_directory
+from asyncgen.runs.rules import RowSettings, rule_notes, selection_of
 from asyncgen.runs.servers import Asked, refuse_mixture, resolve_models, targets_of
 from asyncgen.runs.tasks import check_columns
 
@@ -56,7 +57,6 @@ async def check(job: Job, task: Task, *, transport: Transport, environ: Mapping[
 
 
 def _dataset(job: Job, task: Task) -> Iterator[Finding]:
-    from asyncgen.source.base import Selection
     from asyncgen.source.opening import open_source
 
     try:
@@ -64,24 +64,29 @@ def _dataset(job: Job, task: Task) -> Iterator[Finding]:
         source = open_source(dataset.path, split=dataset.split, image=task.image, image_root=dataset.image_root)
         yield Finding("dataset", "ok", f"{source.path}: {source.rows} rows, columns {', '.join(source.columns)}")
         check_columns(task, source.columns, source.image_columns, source.path)
-        selected = source.select(
-            Selection(
-                where=dataset.where or None,
-                order=dataset.order,
-                order_by=dataset.order_by or None,
-                difficulty=task.difficulty,
-                num_samples=dataset.num_samples,
-                partition=parse_partition(job.schedule.partition),
-            )
-        )
+        selected = source.select(selection_of(job, task))
         count = len(selected.indexes)
-        text = f"{count} samples x {job.episode.rollouts} rollouts" + (f"; {selected.note}" if selected.note else "")
+        rollouts = RowSettings(job=job, rule_of=selected.rules).rollouts(selected.indexes)
+        many = f"x {rollouts} rollouts" if isinstance(rollouts, int) else f"with {rollouts.sum()} rollouts"
+        text = "; ".join(filter(None, [f"{count} samples {many}", selected.note, *rule_notes(job, selected)]))
         yield Finding("selection", "ok" if count else "fail", text)
+        if job.condition:
+            yield _accept(job.condition, task, source)
         if count:
             yield _first_row(job, task, source, int(selected.indexes[0]))
-        yield _disk(job, count)
+        yield _disk(job, count * rollouts if isinstance(rollouts, int) else int(rollouts.sum()))
     except AsyncgenError as error:
         yield Finding("dataset", "fail", str(error))
+
+
+def _accept(where: str, task: Task, source: Any) -> Finding:
+    from asyncgen.runs.acceptance import Condition, kinds_of
+
+    try:
+        Condition(where, kinds_of(task, source.kinds)).close()
+    except InputError as error:
+        return Finding("accept", "fail", str(error))
+    return Finding("accept", "ok", where)
 
 
 def _first_row(job: Job, task: Task, source: Any, index: int) -> Finding:
@@ -99,11 +104,11 @@ def _first_row(job: Job, task: Task, source: Any, index: int) -> Finding:
     return Finding("first row", "ok", f"row {index}: {len(messages)} messages, {sizes}")
 
 
-def _disk(job: Job, rows: int) -> Finding:
+def _disk(job: Job, episodes: int) -> Finding:
     out = output_directory(job).absolute()
     folder = next(path for path in (out, *out.parents) if path.is_dir())
     free = shutil.disk_usage(folder).free
-    need = rows * job.episode.rollouts * BYTES_A_TRACE
+    need = episodes * BYTES_A_TRACE
     text = f"{free / 1e9:.1f} GB free at {folder}, about {need / 1e9:.2f} GB needed"
     return Finding("disk", "ok" if free > need else "warn", text)
 
@@ -137,7 +142,7 @@ async def _server(
 def _context(job: Job, length: int | None) -> Finding:
     if length is None:
         return Finding("context", "ok", "the server does not say how long its context is")
-    wanted = job.sampling.max_tokens
+    wanted = max([job.sampling.max_tokens, *(rule.max_tokens or 0 for rule in job.rules)])
     if wanted >= length:
         limits = f"the model's context is {length} tokens, sampling.max_tokens is {wanted}"
         return Finding("context", "fail", f"{limits}: lower it")

@@ -1,16 +1,12 @@
 """One run from the first request to the last seal.
 
-Knows who owns which coroutine, signals, and how it ends. Does not know screens: a Watcher looks at the View.
+Knows who owns which coroutine, and how it ends. Does not know screens: a Watcher looks at the View.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from asyncgen.core.clock import Clock
@@ -19,6 +15,7 @@ from asyncgen.core.types import Json
 from asyncgen.endpoint.limiter import make_limiter
 from asyncgen.endpoint.pool import EndpointSpec, Pool
 from asyncgen.endpoint.transport import Transport
+from asyncgen.engine.acceptor import Acceptor
 from asyncgen.engine.driver import Driver, first_cause
 from asyncgen.engine.ledger import Origin
 from asyncgen.engine.live import Setting
@@ -26,8 +23,11 @@ from asyncgen.engine.progress import Progress
 from asyncgen.engine.requests import Requests
 from asyncgen.engine.scheduler import Scheduler
 from asyncgen.engine.workers import Workers
+from asyncgen.runs.control import listening
+from asyncgen.runs.ending import Ending, Stop
+from asyncgen.runs.figures import Meter, accepted_of, cost_of
 from asyncgen.runs.prepare import Prepared
-from asyncgen.runs.shape import sampling_of
+from asyncgen.runs.steering import Steering
 from asyncgen.store.store import Store
 from asyncgen.tools.gallery import Gallery
 
@@ -37,6 +37,8 @@ FAILED_TOO_OFTEN = 4
 
 PAUSE_LOOK = 0.5
 """Seconds between looks at whether the run goes on."""
+SKIPPED_EVERY = 60.0
+"""Seconds between two events that say how many episodes are not needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,8 @@ class Summary:
     done: int
     failed: int
     left: int
+    skipped: int = 0
+    """Neither done nor left: not needed, since enough traces are accepted."""
     failed_reasons: dict[str, int] = field(default_factory=dict[str, int])
     stored: int = 0
     """Traces in the directory, those that this job does not ask for too."""
@@ -89,6 +93,10 @@ class Summary:
     last_failure: str = ""
     """Of this start: reason and text."""
     seconds: float = 0.0
+    cost: float | None = None
+    """US dollars of this start; None where no price is set."""
+    accepted: int | None = None
+    """Traces of the directory that are accepted; None where the job accepts all."""
     error: str = ""
 
     def json(self) -> dict[str, Json]:
@@ -96,128 +104,141 @@ class Summary:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-class _Signals:
-    """The first SIGINT, SIGTERM or SIGHUP drains, the second cancels, the third ends the process at once."""
-
-    def __init__(self, driver: Driver, watcher: Watcher, grace: float) -> None:
-        self._driver = driver
-        self._watcher = watcher
-        self._grace = grace
-        self._count = 0
-        self.received = 0
-        """The number of the latest; 0: none."""
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it ignored
-            numbers.append(signal.SIGHUP)
-        for number in numbers:
-            loop.add_signal_handler(number, self._on_signal, number)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
-
-    def _on_signal(self, number: int) -> None:
-        self._count += 1
-        self.received = number
-        if self._count == 1:
-            self._watcher.say(
-                f"draining: {self._driver.running} episodes are finishing, at most {self._grace:g} s; "
-                "once more to stop them now, the same command goes on later"
-            )
-            self._driver.drain()
-        elif self._count == 2:
-            self._watcher.say("stopping now; what is saved stays saved, the same command goes on later")
-            self._driver.cancel()
-        else:
-            os._exit(128 + number)
-
-
 async def execute(
     prepared: Prepared, watcher: Watcher, progress: Progress, *, transport: Transport, clock: Clock
 ) -> Summary:
     """Run to the end. Everything that may end a run early is in the Summary."""
-    done, failed, left = prepared.counts
-    progress.total, progress.done_before, progress.failed_before = prepared.plan.total, done, failed
+    counts = prepared.counts
+    progress.total, progress.done_before, progress.failed_before = prepared.plan.total, counts.done, counts.failed
+    progress.accepted_before, progress.skipped = prepared.plan.accepted, counts.skipped
     started = clock.monotonic()
     prepared.store.events.write(
         "start",
-        done=done,
-        failed=failed,
-        left=left,
+        done=counts.done,
+        failed=counts.failed,
+        left=counts.left,
+        skipped=counts.skipped,
         stored=len(prepared.store.done),
         stored_failed=len(prepared.store.failed),
         config_id=prepared.config_id,
+        name=prepared.job.name,
     )
     error: BaseException | None = None
-    received = 0
+    stop = Stop()
     workers = Workers()
     try:
-        if left:
-            received = await _drive(prepared, watcher, progress, workers, transport=transport, clock=clock)
+        if counts.left:
+            stop = await _drive(prepared, watcher, progress, workers, transport=transport, clock=clock)
     except (AsyncgenError, BaseExceptionGroup) as caught:
         error = first_cause(caught)
         if not isinstance(error, AsyncgenError):
             raise error from caught
     finally:
         workers.close()
-        await _close(prepared, progress, error, received)
-    return _summary(prepared, progress, error, received, clock.monotonic() - started)
+        if prepared.condition is not None:
+            prepared.condition.close()
+        await _close(prepared, progress, error, stop)
+    return _summary(prepared, progress, error, stop, clock.monotonic() - started)
 
 
-async def _close(prepared: Prepared, progress: Progress, error: BaseException | None, received: int) -> None:
+async def _close(prepared: Prepared, progress: Progress, error: BaseException | None, stop: Stop) -> None:
     store = prepared.store
     try:
         await store.settle()  # what is queued counts too
     finally:
-        failed = progress.failed_before + store.saved_failures
-        store.events.write("stop", signal=received, error=str(error or ""), saved=store.saved, failed=failed)
+        store.events.write(
+            "stop",
+            signal=stop.signal,
+            error=str(error or ""),
+            saved=store.saved,
+            failed=progress.failed_before + store.saved_failures,
+            skipped=_skipped(prepared, progress),
+        )
         await store.close()
+
+
+def _skipped(prepared: Prepared, progress: Progress) -> int:
+    """Episodes that are not needed: all that is not done, once the directory has the accepted traces it is to have."""
+    goal, store = prepared.job.stop_after_accepted, prepared.store
+    if goal is None or progress.accepted_before + progress.accepted < goal:
+        return progress.skipped
+    done, failed = progress.done_before + store.saved, progress.failed_before + store.saved_failures
+    return progress.total - done - failed
 
 
 async def _drive(
     prepared: Prepared, watcher: Watcher, progress: Progress, workers: Workers, *, transport: Transport, clock: Clock
-) -> int:
-    """Returns the signal that stopped it, 0 for none."""
-    driver, scheduler = _assemble(prepared, progress, workers, transport=transport, clock=clock)
+) -> Stop:
+    """Returns how its user stopped it, if so."""
+    driver, scheduler = _assemble(prepared, watcher, progress, workers, transport=transport, clock=clock)
+    store = prepared.store
     view = View(
         prepared=prepared,
         progress=progress,
         scheduler=scheduler,
         driver=driver,
-        store=prepared.store,
+        store=store,
         watcher=watcher,
         clock=clock,
         started=clock.monotonic(),
     )
-    signals = _Signals(driver, watcher, prepared.job.schedule.grace)
-    with signals.installed():
+    ending = Ending(driver, watcher.say, store.events, prepared.job.schedule.grace)
+    meter = Meter()
+    steering = _steering(view, ending, meter)
+    with (
+        ending.installed(),
+        listening(prepared.directory, store.writer, steering.carry_out, say=watcher.say) as control,
+    ):
         async with asyncio.TaskGroup() as group:
-            writing = group.create_task(prepared.store.run())
-            beside = [group.create_task(watcher.watch(view)), group.create_task(_note_states(view)), writing]
+            writing = group.create_task(store.run())
+            beside = [group.create_task(watcher.watch(view)), group.create_task(_note_states(view, meter)), writing]
+            if control is not None:
+                beside.append(group.create_task(control.serve()))
             try:
                 await driver.run()
             finally:
                 for one in beside:
                     one.cancel()
-    return signals.received
+    return ending.stop
 
 
-async def _note_states(view: View) -> None:
-    """What keeps the run from going on, which of several servers is down, and that it is over, as events."""
+def _steering(view: View, ending: Ending, meter: Meter) -> Steering:
+    return Steering(
+        name=view.prepared.job.name,
+        directory=str(view.prepared.directory),
+        driver=view.driver,
+        scheduler=view.scheduler,
+        events=view.store.events,
+        say=view.watcher.say,
+        drain=ending.drain_by_ctl,
+        figures=lambda: asdict(meter.look(view)),
+    )
+
+
+async def _note_states(view: View, meter: Meter) -> None:
+    """What keeps the run from going on, which of several servers is down, and that it is over, as events (a pause by
+    its user is told by `Steering`). And the meter looks, so that it has rates when it is asked."""
     paused = False
     down: dict[str, str] = {}
+    noted = view.started, view.progress.skipped
     while True:
         await view.clock.sleep(PAUSE_LOOK)
-        notice = view.progress.notice
-        if bool(notice) != paused:
-            paused = bool(notice)
-            view.store.events.write("pause" if paused else "resume", text=notice)
+        meter.look(view)
+        hindrance = view.driver.hindrance
+        if bool(hindrance) != paused:
+            paused = bool(hindrance)
+            view.store.events.write("pause" if paused else "resume", text=hindrance)
         down = _note_servers(view, down)
+        noted = _note_skipped(view, noted)
+
+
+def _note_skipped(view: View, noted: tuple[float, int]) -> tuple[float, int]:
+    """How many episodes are not needed, for `status`. `noted`: when that was last told (monotonic), and what."""
+    now, skipped = view.clock.monotonic(), view.progress.skipped
+    if skipped == noted[1] or now - noted[0] < SKIPPED_EVERY:
+        return noted
+    view.store.events.write("skipped", skipped=skipped)
+    return now, skipped
 
 
 def _note_servers(view: View, before: dict[str, str]) -> dict[str, str]:
@@ -238,9 +259,17 @@ def _note_servers(view: View, before: dict[str, str]) -> dict[str, str]:
 
 
 def _assemble(
-    prepared: Prepared, progress: Progress, workers: Workers, *, transport: Transport, clock: Clock
+    prepared: Prepared, watcher: Watcher, progress: Progress, workers: Workers, *, transport: Transport, clock: Clock
 ) -> tuple[Driver, Scheduler]:
-    job = prepared.job
+    job, store = prepared.job, prepared.store
+
+    def tell_goal() -> None:
+        watcher.say(f"{job.stop_after_accepted:,} traces are accepted: stopping")
+        store.events.write("drain", by="stop_after_accepted")
+
+    def tell_unjudged(trace_id: str, text: str) -> None:
+        store.events.write("accept_error", id=trace_id, text=text)
+
     pool = Pool(
         [
             EndpointSpec(server.target.name, spec.max_concurrency)
@@ -260,8 +289,8 @@ def _assemble(
         task=prepared.task,
         kit=prepared.kit,
         origin=Origin(job=job.name, config_id=prepared.config_id, dataset_path=prepared.source.path),
-        sampling=lambda rollout: sampling_of(job, rollout),
-        max_turns=job.episode.max_turns,
+        sampling=prepared.settings.sampling,
+        max_turns=prepared.settings.max_turns,
         final_turn=job.episode.final_turn,
         deadline=job.episode.deadline,
         gallery=Gallery(max_pixels=job.episode.max_pixels, max_image_pixels=job.episode.max_image_pixels),
@@ -273,31 +302,36 @@ def _assemble(
         setting=setting,
         scheduler=scheduler,
         transport=transport,
-        store=prepared.store,
+        store=store,
         read=prepared.source.read,
-        keys=prepared.plan.pending(),
+        chains=prepared.plan.pending(),
         progress=progress,
         clock=clock,
         grace=job.schedule.grace,
         max_outage=job.endpoint.max_outage,
+        mark=Acceptor(prepared.condition.judge, workers, tell_unjudged).mark if prepared.condition else None,
+        goal=job.stop_after_accepted,
+        on_goal=tell_goal,
     )
     return driver, scheduler
 
 
 def _summary(
-    prepared: Prepared, progress: Progress, error: BaseException | None, received: int, seconds: float
+    prepared: Prepared, progress: Progress, error: BaseException | None, stop: Stop, seconds: float
 ) -> Summary:
     store = prepared.store
     done = progress.done_before + store.saved  # the trace of a cancelled episode may be saved all the same
     failed = progress.failed_before + store.saved_failures
-    left = progress.total - done - failed
+    skipped = _skipped(prepared, progress)
+    left = progress.total - done - failed - skipped
     return Summary(
         directory=str(prepared.directory),
-        exit_code=_exit_code(prepared, error, received, left),
+        exit_code=_exit_code(prepared, error, stop, left),
         total=prepared.plan.total,
         done=done,
         failed=failed,
         left=left,
+        skipped=skipped,
         failed_reasons=dict(store.failed_reasons),
         stored=len(store.done),
         new_traces=store.saved,
@@ -310,15 +344,17 @@ def _summary(
         retries=progress.retries,
         last_failure=progress.last_failure,
         seconds=round(seconds, 3),
+        cost=cost_of(prepared.job.endpoint, progress),
+        accepted=accepted_of(prepared.job, progress),
         error=str(error or ""),
     )
 
 
-def _exit_code(prepared: Prepared, error: BaseException | None, received: int, left: int) -> int:
+def _exit_code(prepared: Prepared, error: BaseException | None, stop: Stop, left: int) -> int:
     if isinstance(error, AsyncgenError):
         return error.exit_code
-    if received and left:
-        return 128 + received
+    if left and stop.exit_code:
+        return stop.exit_code
     done, failed = len(prepared.store.done), len(prepared.store.failed)
     share = failed / (done + failed) if failed else 0.0
     return FAILED_TOO_OFTEN if share > prepared.job.schedule.max_failed else 0

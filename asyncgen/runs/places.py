@@ -5,17 +5,22 @@ Knows run directories, their partitions, and folders of trace_*.json. Never lock
 
 from __future__ import annotations
 
+import os
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from asyncgen.core.errors import DataError
 from asyncgen.export.trace_folder import read_trace_file, trace_files
 from asyncgen.runs.reading import is_trace_folder
+from asyncgen.store.index import DoneIndex
 from asyncgen.store.layout import Kind, sealed_path
-from asyncgen.store.line import encode_line, line_key, parse_line
-from asyncgen.store.read import run_directories, stored_lines
+from asyncgen.store.line import check_line, encode_line, line_key, parse_line
+from asyncgen.store.read import StoredLine, every_line, run_directories, stored_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,47 @@ class Placed:
         return parse_line(self.line)
 
 
-def placed(paths: Sequence[Path], kind: Kind = "traces") -> Iterator[Placed]:
+class Seen:
+    """Which ids have come, over several paths: of two traces with one id the first counts."""
+
+    def __init__(self, *, by_job: bool) -> None:
+        """`by_job`: ids of two jobs differ though index and rollout are the same."""
+        self.doubles = 0
+        """Traces that came again."""
+        self._by_job = by_job
+        self._keys: defaultdict[bytes, DoneIndex] = defaultdict(DoneIndex)
+
+    def is_first(self, key: tuple[int, int], line: bytes) -> bool:
+        """Note it; whether it is new."""
+        job = line[: line.index(b"/")] if self._by_job else b""
+        new = self._keys[job].add(*key)
+        self.doubles += not new
+        return new
+
+
+def first_placed(paths: Sequence[Path], seen: Seen) -> Iterator[Placed]:
+    """The traces of all paths as `placed` gives them, each id once; `seen` counts the others."""
+    return (one for one in placed(paths, doubles=True) if seen.is_first(one.key, one.line))
+
+
+def placed(paths: Sequence[Path], kind: Kind = "traces", *, doubles: bool = False) -> Iterator[Placed]:
     """The traces (with `failed`: the failures without a trace) of run directories and of folders of trace_*.json, path
-    by path as they lie, each (index, rollout) of a path once. Raises InputError, DataError.
+    by path as they lie, each (index, rollout) of a path once; with `doubles` as often as it is there. Raises
+    InputError, DataError.
     """
     for source, path in enumerate(paths):
         if is_trace_folder(path):
             yield from _of_folder(source, path) if kind == "traces" else ()
             continue
-        for stored in stored_lines(run_directories(path), kind):
+        directories = run_directories(path)
+        lines = _every_line(directories, kind) if doubles else stored_lines(directories, kind)
+        for stored in lines:
             place = Place(source, stored.path, stored.offset, len(stored.line))
             yield Placed(place, line_key(stored.line), stored.line)
+
+
+def _every_line(directories: Sequence[Path], kind: Kind) -> Iterator[StoredLine]:
+    return chain.from_iterable(every_line(directory, kind) for directory in directories)
 
 
 def _of_folder(source: int, folder: Path) -> Iterator[Placed]:
@@ -67,16 +102,52 @@ def _of_folder(source: int, folder: Path) -> Iterator[Placed]:
 
 def line_at(place: Place) -> bytes:
     """The line of a place again. Raises DataError where it is gone."""
-    if not place.length:
-        ((index, rollout, path),) = trace_files(place.path.parent, place.path.name)
-        return encode_line(read_trace_file(path, index, rollout))
-    for path in (place.path, sealed_path(place.path)):
-        try:
-            with path.open("rb") as shard:
-                shard.seek(place.offset)
-                line = shard.read(place.length)
-        except FileNotFoundError:
-            continue
-        if len(line) == place.length:
+    with Places() as places:
+        return places.line(place)
+
+
+class Places:
+    """Lines by their places, read again; the shards that were read last stay open."""
+
+    def __init__(self, keep: int = 64) -> None:
+        """`keep`: open files at most."""
+        self._keep = keep
+        self._open: OrderedDict[Path, int] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Twice is harmless."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def line(self, place: Place) -> bytes:
+        """With `crc` and LF. Raises DataError where it is gone or has changed."""
+        if not place.length:
+            ((index, rollout, path),) = trace_files(place.path.parent, place.path.name)
+            return encode_line(read_trace_file(path, index, rollout))
+        descriptor = self._descriptor(place.path)
+        line = b"" if descriptor is None else os.pread(descriptor, place.length, place.offset)
+        if len(line) == place.length and check_line(line):
             return line
-    raise DataError(f"{place.path}: the {place.length} bytes from {place.offset} on are gone; run the command again")
+        gone = f"the {place.length} bytes from {place.offset} on are gone"
+        raise DataError(f"{place.path}: {gone}; run the command again")
+
+    def _descriptor(self, path: Path) -> int | None:
+        if path in self._open:
+            self._open.move_to_end(path)
+            return self._open[path]
+        for name in (path, sealed_path(path)):
+            with suppress(FileNotFoundError):
+                descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+                break
+        else:
+            return None
+        self._open[path] = descriptor
+        if len(self._open) > self._keep:
+            os.close(self._open.popitem(last=False)[1])
+        return descriptor

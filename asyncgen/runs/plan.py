@@ -1,19 +1,34 @@
 """Which episodes a run still has to do.
 
-Knows the selection, what is done and what failed. Holds one array of row numbers and the index of what is done; keys
-are made when their turn comes.
+Knows the selection, what is done, what failed and what is accepted. Holds an array or two of row numbers and the index
+of what is done; chains are made when their turn comes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncgen.engine.quota import Quota
 from asyncgen.store.store import Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from asyncgen.store.marks import Marks
+
+
+class Counts(NamedTuple):
+    """Episodes of the selection; they add up to its total."""
+
+    done: int
+    failed: int
+    left: int
+    skipped: int
+    """Not needed: enough of the sample's traces are accepted, or of the directory's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,28 +37,73 @@ class Plan:
 
     indexes: NDArray[Any]
     """Row numbers, in the order in which they are to be done."""
-    rollouts: int
+    rollouts: int | NDArray[Any]
+    """Of every row, or of each in turn."""
     store: Store
     retry: Callable[[str], bool]
     """Whether an episode that failed for this reason is tried again."""
+    until_accepted: int | None = None
+    """Accepted traces of a sample after which it needs no other rollout."""
+    stop_after_accepted: int | None = None
+    """Accepted traces of the directory after which it needs no other episode."""
+    marks: Marks | None = None
+    """Of the stored traces; there where one of the former two is."""
 
     @property
     def total(self) -> int:
         """Episodes of the selection."""
-        return len(self.indexes) * self.rollouts
+        return len(self.indexes) * self.rollouts if isinstance(self.rollouts, int) else int(self.rollouts.sum())
 
-    def pending(self) -> Iterator[tuple[int, int]]:
-        """(index, rollout) of what is neither done nor failed for good; sample by sample, in order."""
-        for key in self.store.done.missing(self.indexes, self.rollouts):
-            reason = self.store.reason(key)
-            if reason is None or self.retry(reason):
-                yield key
+    @property
+    def accepted(self) -> int:
+        """Traces of the directory that are accepted, where somebody wants to know."""
+        return self.marks.total if self.marks else 0
 
-    def counts(self) -> tuple[int, int, int]:
-        """(done, failed, left) of the selection."""
-        missing = failed = 0
-        for key in self.store.done.missing(self.indexes, self.rollouts):
-            missing += 1
-            reason = self.store.reason(key)
-            failed += reason is not None and not self.retry(reason)
-        return self.total - missing, failed, missing - failed
+    def pending(self) -> Iterator[tuple[int, Quota]]:
+        """Chains of what is neither done nor failed for good, nor superfluous; sample by sample, in order."""
+        unused = (key for key in self._missing(self._rows(sated=False)) if not self._is_over(key))
+        if self.until_accepted is None:
+            for index, rollout in unused:
+                yield index, Quota((rollout,))
+            return
+        for index, keys in groupby(unused, key=itemgetter(0)):
+            accepted = self.marks.of(index) if self.marks else 0
+            quota = Quota([rollout for _, rollout in keys], self.until_accepted - accepted)
+            for _ in range(quota.chains):
+                yield index, quota
+
+    def counts(self) -> Counts:
+        """Where the selection stands."""
+        left, failed = self._tally(self._rows(sated=False))
+        skipped, others = self._tally(self._rows(sated=True))
+        failed += others
+        done = self.total - left - skipped - failed
+        if self.stop_after_accepted is not None and self.accepted >= self.stop_after_accepted:
+            left, skipped = 0, skipped + left
+        return Counts(done=done, failed=failed, left=left, skipped=skipped)
+
+    def _rows(self, *, sated: bool) -> slice | NDArray[Any]:
+        """Places in `indexes`: those of the samples of which enough traces are accepted, or all others."""
+        if self.until_accepted is None or self.marks is None:
+            return slice(0) if sated else slice(None)
+        enough = self.marks.counts(self.indexes) >= self.until_accepted
+        return enough if sated else ~enough
+
+    def _missing(self, rows: slice | NDArray[Any]) -> Iterator[tuple[int, int]]:
+        """(index, rollout) of what has no trace."""
+        rollouts = self.rollouts if isinstance(self.rollouts, int) else self.rollouts[rows]
+        return self.store.done.missing(self.indexes[rows], rollouts)
+
+    def _is_over(self, key: tuple[int, int]) -> bool:
+        """It failed, and is not tried again."""
+        reason = self.store.reason(key)
+        return reason is not None and not self.retry(reason)
+
+    def _tally(self, rows: slice | NDArray[Any]) -> tuple[int, int]:
+        """(unused, failed for good) of what has no trace."""
+        unused = failed = 0
+        for key in self._missing(rows):
+            over = self._is_over(key)
+            failed += over
+            unused += not over
+        return unused, failed

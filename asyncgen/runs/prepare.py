@@ -12,25 +12,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncgen.config.load import nearest
-from asyncgen.config.schema import Job, parse_partition
+from asyncgen.config.schema import Job
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import ConfigChanged, FailReason, InputError
 from asyncgen.core.task import IMAGE_MARKER, Task
+from asyncgen.core.types import Json
 from asyncgen.endpoint.transport import Transport
 from asyncgen.engine.kit import Kit, make_kit
 from asyncgen.engine.requests import Server
 from asyncgen.runs.place import output_directory
-from asyncgen.runs.plan import Plan
+from asyncgen.runs.plan import Counts, Plan
+from asyncgen.runs.rules import RowSettings, rule_notes, selection_of
 from asyncgen.runs.servers import resolve_models, targets_of
 from asyncgen.runs.shape import SEPARATOR, aligned, merged_temperatures, shape_of, stored_temperatures, temperatures_of
 from asyncgen.runs.tasks import check_columns
 from asyncgen.store.card import write_card
 from asyncgen.store.files import DISK
 from asyncgen.store.layout import RUN_FILE
+from asyncgen.store.marks import Marks
 from asyncgen.store.run_file import config_diff, digest, read_run, redact, write_run
 from asyncgen.store.store import Store
 
 if TYPE_CHECKING:
+    from asyncgen.runs.acceptance import Condition
     from asyncgen.source.base import Selected, Source
 
 
@@ -70,12 +74,16 @@ class Prepared:
     store: Store
     source: Source
     plan: Plan
-    counts: tuple[int, int, int]
-    """(done, failed, left) before the first request."""
+    counts: Counts
+    """Before the first request."""
     servers: Sequence[Server]
     config_id: str
     notes: Sequence[str]
     """Lines for the user: order, dropped rows, recovered shards."""
+    settings: RowSettings
+    """Of each row."""
+    condition: Condition | None
+    """`accept`; whoever executes the run closes it."""
 
 
 async def prepare(
@@ -83,6 +91,7 @@ async def prepare(
 ) -> Prepared:
     """Check all there is to check. Raises InputError, AccountError, DataError, TemporaryError."""
     directory = output_directory(job)
+    _refuse_copy(directory)
     store = Store.open(
         directory,
         argv=redact(sys.argv),
@@ -97,6 +106,15 @@ async def prepare(
         raise
 
 
+def _refuse_copy(directory: Path) -> None:
+    """What `filter`, `merge` or `rescore` wrote is complete as it is: no run goes on in it."""
+    if (directory / RUN_FILE).exists() and (derived := read_run(directory).get("derived")):
+        raise InputError(
+            f"{directory} is a copy that asyncgen {derived['command']} made, and no run goes on in it; "
+            "give another --output-dir"
+        )
+
+
 async def _prepare(
     job: Job,
     task: Task,
@@ -108,6 +126,7 @@ async def _prepare(
     clock: Clock,
 ) -> Prepared:
     source, selected = _select(job, task)
+    condition = _condition(job, task, source)
     kit = make_kit(task)
     past = read_run(store.directory) if (store.directory / RUN_FILE).exists() else {}
     latest = past.get("configs", {}).get(past.get("config_id"), {})
@@ -123,9 +142,9 @@ async def _prepare(
         used = store.done.rollouts() | store.failed.rollouts()
         known, shape = aligned(known, shape, before=before, now=now, used=used)
     _accepted_changes(known, shape if all(models) else {**shape, "model": known_model}, past, options, store.directory)
-    plan = Plan(indexes=selected.indexes, rollouts=job.episode.rollouts, store=store, retry=options.retry)
+    plan = _plan(job, selected, store, options)
     counts = plan.counts()
-    if counts[2]:
+    if counts.left:
         single = "" if SEPARATOR in known_model else known_model
         models = await resolve_models(asked, transport, known=single, new=not known)
         shape = {**shape, "model": shape_of(job, task, (), models, "")["model"]}
@@ -133,13 +152,11 @@ async def _prepare(
     else:  # nothing is left to do, so nothing changes: whatever was accepted, no trace is made with it
         changes, shape, now = [], latest if known else shape, before or now
     config_id = past["config_id"] if shape is latest else digest(shape)
-    temperatures = merged_temperatures(before, now)
-    _write_run(job, task, store, source, plan.total, (config_id, shape), temperatures, past, clock)
+    totals = {"total": plan.total, "selection": _selection(job, source, selected, counts)}
+    _write_run(job, task, store, source, totals, (config_id, shape), merged_temperatures(before, now), past, clock)
     if changes:
         store.events.write("config_change", config_id=config_id, changes=changes)
-    notes = [*_notes(store, selected), *_slips(job, task, source)]
-    if known and known["dataset"] != shape["dataset"]:
-        notes.append(_another_dataset(counts))
+    notes = [*_notes(job, store, selected), *_slips(job, task, source), *_another_dataset(known, shape, counts)]
     specs = [replace(one.spec, model=model) for one, model in zip(asked, models, strict=True)]
     return Prepared(
         job=replace(job, endpoints=tuple(specs)),
@@ -153,25 +170,18 @@ async def _prepare(
         servers=[Server(target=one.target, model=model) for one, model in zip(asked, models, strict=True)],
         config_id=config_id,
         notes=notes,
+        settings=RowSettings(job=job, rule_of=selected.rules),
+        condition=condition,
     )
 
 
 def _select(job: Job, task: Task) -> tuple[Source, Selected]:
-    from asyncgen.source.base import Selection
     from asyncgen.source.opening import open_source
 
     dataset = job.dataset
     source = open_source(dataset.path, split=dataset.split, image=task.image, image_root=dataset.image_root)
     check_columns(task, source.columns, source.image_columns, source.path)
-    selection = Selection(
-        where=dataset.where or None,
-        order=dataset.order,
-        order_by=dataset.order_by or None,
-        difficulty=task.difficulty,
-        num_samples=dataset.num_samples,
-        partition=parse_partition(job.schedule.partition),
-    )
-    selected = source.select(selection)
+    selected = source.select(selection_of(job, task))
     if not source.rows:
         raise InputError(f"the dataset {source.path} has no rows; give one that has")
     if selected.filtered == source.rows:
@@ -179,7 +189,42 @@ def _select(job: Job, task: Task) -> tuple[Source, Selected]:
             f"dataset.where {dataset.where!r} is true for none of the {source.rows} rows of {source.path}; "
             "give another condition"
         )
+    if selected.filtered + sum(selected.left_out) == source.rows:
+        raise InputError(f"the rules leave out every row of {source.path}; give another condition, or drop fewer")
     return source, selected
+
+
+def _condition(job: Job, task: Task, source: Source) -> Condition | None:
+    """`accept`, checked. Raises InputError."""
+    if job.condition is None:
+        return None
+    from asyncgen.runs.acceptance import Condition, kinds_of
+
+    return Condition(job.condition, kinds_of(task, source.kinds))
+
+
+def _plan(job: Job, selected: Selected, store: Store, options: Options) -> Plan:
+    counting = job.condition is not None or job.stop_after_accepted is not None
+    return Plan(
+        indexes=selected.indexes,
+        rollouts=RowSettings(job=job, rule_of=selected.rules).rollouts(selected.indexes),
+        store=store,
+        retry=options.retry,
+        until_accepted=job.until_accepted,
+        stop_after_accepted=job.stop_after_accepted,
+        marks=Marks(store.directory) if counting else None,
+    )
+
+
+def _selection(job: Job, source: Source, selected: Selected, counts: Counts) -> dict[str, int]:
+    """What the job takes of the dataset, in rows; `skipped` are episodes. `rollouts` is the job's own."""
+    return {
+        "rows": source.rows,
+        "filtered": selected.filtered + sum(selected.left_out),
+        "selected": len(selected.indexes),
+        "rollouts": job.episode.rollouts,
+        "skipped": counts.skipped,
+    }
 
 
 def _has_traces(store: Store) -> bool:
@@ -204,11 +249,14 @@ def _refuse_another_name(past: Mapping[str, Any], job: Job, directory: Path) -> 
         )
 
 
-def _another_dataset(counts: tuple[int, int, int]) -> str:
-    return (
-        f"the dataset is another one: the {counts[0] + counts[1]} episodes that count as done or failed were rows of "
-        "the one before; give another --output-dir to do them again"
+def _another_dataset(known: Mapping[str, Any], shape: Mapping[str, Any], counts: Counts) -> list[str]:
+    if not known or known["dataset"] == shape["dataset"]:
+        return []
+    text = (
+        f"the dataset is another one: the {counts.done + counts.failed} episodes that count as done or failed were "
+        "rows of the one before; give another --output-dir to do them again"
     )
+    return [text]
 
 
 def _accepted_changes(
@@ -241,7 +289,7 @@ def _write_run(
     task: Task,
     store: Store,
     source: Source,
-    total: int,
+    totals: Mapping[str, Json],
     named_shape: tuple[str, Mapping[str, Any]],
     temperatures: Sequence[float],
     past: Mapping[str, Any],
@@ -258,7 +306,7 @@ def _write_run(
         "config_id": config_id,
         "configs": {**past.get("configs", {}), config_id: shape},
         "temperatures": list(temperatures),
-        "total": total,
+        **totals,
         "dataset": {"path": source.path, "fingerprint": source.fingerprint, "rows": source.rows},
         "columns": list(task.columns),
         "scores": {key: type(value).__name__ for key, value in task.scores.items()},
@@ -284,7 +332,7 @@ def _score_type(failure: float | bool | str) -> type:  # a score
 def _slips(job: Job, task: Task, source: Source) -> list[str]:
     """What is allowed, and yet seldom meant."""
     found = []
-    given, rollouts = len(job.sampling.temperatures or ()), job.episode.rollouts
+    given, rollouts = len(job.sampling.temperatures or ()), job.most_rollouts
     if given > rollouts:
         found.append(f"sampling.temperatures has {given} values, and rollouts is {rollouts}: the others are not used")
     if source.image_columns and type(task).prompt is Task.prompt and IMAGE_MARKER not in task.user:
@@ -292,10 +340,11 @@ def _slips(job: Job, task: Task, source: Source) -> list[str]:
     return found
 
 
-def _notes(store: Store, selected: Selected) -> list[str]:
+def _notes(job: Job, store: Store, selected: Selected) -> list[str]:
     notes = [selected.note] if selected.note else []
     if selected.filtered:
         notes.append(f"{selected.filtered} rows left out by dataset.where")
+    notes += rule_notes(job, selected)
     if store.recovered:
         kept = sum(one.lines for one in store.recovered)
         torn = sum(one.torn > 0 for one in store.recovered)

@@ -9,7 +9,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -101,7 +101,7 @@ def status_of(path: Path) -> dict[str, Json]:
         "state": _joint_state([part["state"] for part in parts]),
         "holder": running[0]["holder"] if running else None,
         "config_id": parts[0]["config_id"],
-        **{key: sum(part[key] for part in parts) for key in ("total", "done", "failed")},
+        **{key: sum(part[key] for part in parts) for key in ("total", "done", "failed", "skipped")},
         "left": left,
         "stored": sum(part["stored"] for part in parts),
         "paused": next((part["paused"] for part in parts if part["paused"]), ""),
@@ -135,33 +135,50 @@ def _status(directory: Path) -> dict[str, Any]:
         if (key := line_key(line)) not in stored:
             reasons[key] = line_reason(line)
     events = list(read_events(directory))
-    start, stop = _latest_start(events)
+    start, stop = latest_start(events)
     holder = None if stop else _live_holder(directory)
-    new = len(stored) - start.get("stored", 0)
-    new_failed = max(0, len(reasons) - start.get("stored_failed", 0))  # those tried again were there before
-    total = int(run.get("total", 0))
-    done = start.get("done", 0) + new
-    failed = stop.get("failed", start.get("failed", 0) + new_failed)
-    left = max(0, total - done - failed)
+    counts = counts_of(run, events, stored=len(stored), failures=len(reasons))
     return {
         "name": run["name"],
         "directory": str(directory),
         "stored": len(stored),
         "paused": _pause(events) if holder else "",
         "servers_down": _servers_down(events) if holder else [],
-        "state": "running" if holder else "complete" if not left else "interrupted",
+        "state": "running" if holder else "complete" if not counts.left else "interrupted",
         "holder": holder,
         "config_id": run["config_id"],
-        "total": total,
-        "done": done,
-        "failed": failed,
-        "left": left,
+        **asdict(counts),
         "failed_reasons": dict(Counter(reasons.values())),
-        "rate_per_minute": _rate(start, stop, done + failed, live=holder is not None),
+        "rate_per_minute": _rate(start, stop, counts.done + counts.failed, live=holder is not None),
     }
 
 
-def _latest_start(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Episodes of a run's latest selection."""
+
+    total: int
+    done: int
+    failed: int
+    left: int
+    skipped: int
+    """Not needed any more: neither done nor left."""
+
+
+def counts_of(run: Mapping[str, Any], events: Sequence[dict[str, Any]], *, stored: int, failures: int) -> Counts:
+    """What the latest start said, and what came since. `stored`: traces that are there, `failures`: failed episodes
+    without one."""
+    start, stop = latest_start(events)
+    done = int(start.get("done", 0)) + stored - int(start.get("stored", 0))
+    new_failed = max(0, failures - int(start.get("stored_failed", 0)))  # those tried again were there before
+    failed = int(stop.get("failed", int(start.get("failed", 0)) + new_failed))
+    skipped = next((int(event["skipped"]) for event in reversed(events) if "skipped" in event), 0)
+    total = int(run.get("total", 0))
+    left = max(0, total - done - failed - skipped)
+    return Counts(total=total, done=done, failed=failed, left=left, skipped=skipped)
+
+
+def latest_start(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Its event, and the event of its end; empty where there is none."""
     start: dict[str, Any] = {}
     stop: dict[str, Any] = {}
@@ -174,9 +191,20 @@ def _latest_start(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], dic
 
 
 def _pause(events: Iterable[dict[str, Any]]) -> str:
-    """What the latest start waits for; `""` when it goes on."""
-    turns = [event for event in events if event.get("event") in {"start", "pause", "resume"}]
-    return str(turns[-1].get("text", "")) if turns and turns[-1]["event"] == "pause" else ""
+    """What the latest start waits for; `""` when it goes on. A pause by its user and one for want of a server or of
+    disk space end independently of each other; a drain goes on through the former."""
+    pauses: dict[str, str] = {}
+    for event in events:
+        match event.get("event"):
+            case "start":
+                pauses.clear()
+            case "pause":
+                pauses[str(event.get("by", ""))] = str(event.get("text", ""))
+            case "resume":
+                pauses.pop(str(event.get("by", "")), None)
+            case "drain":
+                pauses.pop("ctl", None)
+    return "; ".join(pauses.values())
 
 
 def _goes_on(parts: Sequence[Mapping[str, Any]]) -> bool:
@@ -195,6 +223,11 @@ def _servers_down(events: Iterable[dict[str, Any]]) -> list[str]:
             case "server_up":
                 down.discard(str(event.get("server", "")))
     return sorted(down)
+
+
+def is_live(directory: Path, events: Iterable[dict[str, Any]]) -> bool:
+    """Whether a run is going on in the directory, whose events these are."""
+    return not latest_start(events)[1] and _live_holder(directory) is not None
 
 
 def _live_holder(directory: Path) -> dict[str, Json] | None:

@@ -1,8 +1,8 @@
 """What shapes the text of traces, and so makes them alike: the thing that `config_id` is the digest of.
 
 Knows what belongs to it: model, sampling, task and options, prompts, tool schemas, turn limits, image limits, the
-dataset's fingerprint. Paths, endpoints, selection, numbers, rollouts and rewards do not, nor do temperatures of
-rollouts that have no traces yet.
+dataset's fingerprint, and what of the rules sets those. Paths, endpoints, selection, numbers, rollouts and rewards do
+not, nor do temperatures of rollouts that have no traces yet.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from asyncgen.config.schema import Job
+from asyncgen.config.schema import Job, Rule
 from asyncgen.core.task import Task
 from asyncgen.core.types import Json
 
@@ -42,12 +42,27 @@ def shape_of(
             "max_image_pixels": job.episode.max_image_pixels,
         },
         "dataset": fingerprint,
+        **_rules_shape(job.rules),
     }
+
+
+SHAPING = ("max_turns", "temperature", "max_tokens")
+"""Members of a rule that shape the text of a trace."""
+
+
+def _rules_shape(rules: Sequence[Rule]) -> dict[str, Json]:
+    """What of the rules shapes text, nothing where they do not: which rows are done, and how often, does not."""
+    kept = [
+        {"where": rule.where} | {name: value for name in SHAPING if (value := getattr(rule, name)) is not None}
+        for rule in rules
+        if not rule.drop
+    ]
+    return {"rules": kept} if any(len(one) > 1 for one in kept) else {}
 
 
 def temperatures_of(job: Job) -> list[float]:
     """The temperature of each rollout."""
-    return [sampling_of(job, rollout)["temperature"] for rollout in range(job.episode.rollouts)]
+    return [sampling_of(job, rollout)["temperature"] for rollout in range(job.most_rollouts)]
 
 
 def stored_temperatures(past: Mapping[str, Any]) -> list[float]:
@@ -100,13 +115,15 @@ def _with_temperatures(shape: Mapping[str, Json], given: Mapping[str, Json]) -> 
     return {**shape, "sampling": {**shape["sampling"], **given}}
 
 
-def sampling_of(job: Job, rollout: int) -> dict[str, Any]:
-    """The request's sampling fields for rollout k: its own temperature, seed + k."""
+def sampling_of(job: Job, rollout: int, rule: Rule | None = None) -> dict[str, Any]:
+    """The request's sampling fields for rollout k of a row that `rule` takes: its own temperature, seed + k."""
     sampling = job.sampling
     body: dict[str, Any] = {
         "temperature": sampling.temperatures[rollout] if sampling.temperatures else sampling.temperature,
         "max_tokens": sampling.max_tokens,
     }
+    if rule is not None:
+        body |= {name: value for name in body if (value := getattr(rule, name)) is not None}
     if sampling.top_p is not None:
         body["top_p"] = sampling.top_p
     if sampling.seed is not None:

@@ -41,6 +41,11 @@ class ArrowCells:
         """One image of a cell as stored."""
         return value_of(self._cell(index, column), position)
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The table's."""
+        return self._table.schema
+
     def table(self, columns: Sequence[str]) -> pa.Table:
         """Those columns over all rows, still on disk."""
         return self._table.select(list(columns))

@@ -5,7 +5,7 @@ Knows shapes only: no file format, no SQL, no sorting.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -18,8 +18,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowRule:
+    """Which rows a rule takes, and how many of them are kept."""
+
+    where: str
+    """SQL over the columns that are no images."""
+    limit: int | None = None
+    """The first so many in the selection's order; None = all."""
+    drop: bool = False
+    """None of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which rows, in which order: where, then order, then number, then partition."""
+    """Which rows, in which order: where, then order, then rules, then number, then partition."""
 
     where: str | None = None
     """SQL over the columns that are no images; rows for which it is null are dropped too."""
@@ -29,6 +41,8 @@ class Selection:
     """`COL`, `COL asc` or `COL desc`; beats `order`."""
     difficulty: str = ""
     """The task's difficulty column, low = hard; `""` = it has none."""
+    rules: tuple[RowRule, ...] = ()
+    """The first whose `where` is true of a row takes it."""
     num_samples: int = -1
     """How many at most; -1 = all."""
     partition: tuple[int, int] | None = None
@@ -45,6 +59,12 @@ class Selected:
     """One line for the user, or `""`."""
     filtered: int = 0
     """How many rows `where` dropped."""
+    taken: tuple[int, ...] = ()
+    """How many of the others each rule took; those that it dropped or that are over its limit too."""
+    left_out: tuple[int, ...] = ()
+    """How many of those each rule left out."""
+    rules: NDArray[np.int8] | None = None
+    """For each row on disk the number of the rule that took it, -1 = none; None where there are no rules."""
 
 
 class Source(Protocol):
@@ -69,6 +89,10 @@ class Source(Protocol):
     @property
     def image_columns(self) -> tuple[str, ...]:
         """Names of the columns whose images a Sample has."""
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """SQL types (BOOLEAN, BIGINT, DOUBLE, VARCHAR) of the columns that are scalars in a Sample's data."""
 
     def read(self, index: int) -> Sample:
         """Row number `index` on disk; its images are not read yet. May block.
@@ -105,3 +129,7 @@ class Cells(Protocol):
 
     def table(self, columns: Sequence[str]) -> pa.Table:
         """Those columns over all rows; a cell that cannot be read is null."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns' types, as far as the format knows them without reading all rows."""

@@ -65,6 +65,13 @@ class JsonCells:
                 arrays.append(_array([_cell(row.get(name)) for row in found]))
         return pa.table({name: _joined(arrays) for name, arrays in pieces.items()})
 
+    @property
+    def schema(self) -> pa.Schema:
+        """By the first rows. What is a whole number there need not be one later: numbers are floats."""
+        found = [_lenient(line) for line in self._lines(0, min(self.rows, ROWS_FOR_COLUMNS))]
+        types = {name: _array([_cell(row.get(name)) for row in found]).type for name in self.columns}
+        return pa.schema([(name, pa.float64() if pa.types.is_integer(kind) else kind) for name, kind in types.items()])
+
     def _lines(self, first: int, end: int) -> Iterator[bytes]:
         offsets = self._offsets[first : end + 1].tolist()
         block = self._read(offsets[0], offsets[-1])

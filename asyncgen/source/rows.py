@@ -11,6 +11,7 @@ from datetime import date, time
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from asyncgen.core.types import Json
 
@@ -66,3 +67,18 @@ def repaired(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def sql_kind(kind: pa.DataType) -> str:
+    """The SQL type of a column after `json_ready`; `""` for lists and mappings, which are no scalars."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return sql_kind(kind.storage_type)
+    if pa.types.is_dictionary(kind):
+        return sql_kind(kind.value_type)
+    if pa.types.is_nested(kind):
+        return ""
+    if pa.types.is_boolean(kind):
+        return "BOOLEAN"
+    if pa.types.is_integer(kind):
+        return "BIGINT"
+    return "DOUBLE" if pa.types.is_floating(kind) else "VARCHAR"

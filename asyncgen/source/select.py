@@ -1,14 +1,14 @@
-"""Which rows, in which order: where, order, number, partition.
+"""Which rows, in which order: where, order, rules, number, partition.
 
-Knows SQL (DuckDB, shut off from files and network) and sorting, over columns and never over rows: 1.4 M rows cost the
-columns named and one integer a row. Does not know file formats.
+Knows sorting and cutting, over columns and never over rows: 1.4 M rows cost the columns named and one integer a row.
+Does not know SQL or file formats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,16 +16,10 @@ from numpy.typing import NDArray
 
 from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
-from asyncgen.source.base import Cells, Selected, Selection
-from asyncgen.source.conditions import UNKNOWN_COLUMN, ambiguity, fault, one_condition
+from asyncgen.source.base import Cells, RowRule, Selected, Selection
+from asyncgen.source.matching import SHUT, first_true, matching, named_columns, plain, without_nan
 
-SHUT: dict[str, str | bool | int | float | list[str]] = {
-    "enable_external_access": False,
-    "python_enable_replacements": False,
-    "autoinstall_known_extensions": False,
-    "temp_directory": "",
-}
-"""SQL may compute over the columns given and reach nothing else: no file, no network, no Python variable."""
+__all__ = ["SHUT", "named_columns", "parse_order_by", "select_rows", "sorted_rows"]
 
 Indexes = NDArray[np.int64]
 
@@ -34,12 +28,17 @@ def select_rows(cells: Cells, images: Collection[str], selection: Selection) -> 
     """The rows of a selection. Raises InputError."""
     indexes, note = _ordered(cells, images, selection)
     notes = [note] if note else []
-    filtered = 0
+    filtered, kept = 0, None
     if selection.where and selection.where.strip():
         kept = matching(cells, images, selection.where)
         indexes, filtered = indexes[kept[indexes]], cells.rows - int(kept.sum())
         if not len(indexes):
             notes.append(f"dataset.where {selection.where!r} is true for none of the {cells.rows} rows")
+    ruled = _Ruled(indexes=indexes)
+    if selection.rules:
+        numbers = first_true(cells, images, [rule.where for rule in selection.rules], kept)
+        ruled = _ruled(indexes, numbers, selection.rules)
+        indexes = ruled.indexes
     if selection.num_samples >= 0:
         indexes = indexes[: selection.num_samples]
     if selection.partition:
@@ -47,7 +46,38 @@ def select_rows(cells: Cells, images: Collection[str], selection: Selection) -> 
         if not 0 <= k < parts:
             raise InputError(f"partition {k}/{parts}: the first number is from 0 to {max(0, parts - 1)}")
         indexes = indexes[k::parts]
-    return Selected(indexes=indexes, note="; ".join(notes), filtered=filtered)
+    return Selected(
+        indexes=indexes,
+        note="; ".join(notes),
+        filtered=filtered,
+        taken=ruled.taken,
+        left_out=ruled.left_out,
+        rules=ruled.numbers,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ruled:
+    """What the rules left of a selection; as in Selected."""
+
+    indexes: Indexes
+    taken: tuple[int, ...] = ()
+    left_out: tuple[int, ...] = ()
+    numbers: NDArray[np.int8] | None = None
+
+
+def _ruled(indexes: Indexes, numbers: NDArray[np.int8], rules: Sequence[RowRule]) -> _Ruled:
+    """Drop and limit, in the order of `indexes`."""
+    rule_of = numbers[indexes]
+    kept = np.ones(len(indexes), dtype=np.bool_)
+    taken, left_out = [], []
+    for number, rule in enumerate(rules):
+        places = np.flatnonzero(rule_of == number)
+        out = places if rule.drop else places[len(places) if rule.limit is None else rule.limit :]
+        kept[out] = False
+        taken.append(len(places))
+        left_out.append(len(out))
+    return _Ruled(indexes=indexes[kept], taken=tuple(taken), left_out=tuple(left_out), numbers=numbers)
 
 
 def _ordered(cells: Cells, images: Collection[str], selection: Selection) -> tuple[Indexes, str]:
@@ -88,7 +118,7 @@ def sorted_rows(column: pa.ChunkedArray, name: str, *, descending: bool) -> Inde
     column = plain(column)
     if pa.types.is_null(column.type):
         return np.arange(len(column), dtype=np.int64)
-    column = _without_nan(column)
+    column = without_nan(column)
     direction = "descending" if descending else "ascending"
     try:
         order = pc.sort_indices(pa.table({"value": column}), sort_keys=[("value", direction)])
@@ -98,61 +128,3 @@ def sorted_rows(column: pa.ChunkedArray, name: str, *, descending: bool) -> Inde
         ) from error
     indexes: Indexes = order.to_numpy().astype(np.int64)
     return indexes
-
-
-def matching(cells: Cells, images: Collection[str], where: str) -> NDArray[np.bool_]:
-    """Row by row whether `where` is true. Raises InputError."""
-    named = named_columns(where, [name for name in cells.columns if name not in images])
-    number = "row"
-    while number in (name.lower() for name in cells.columns) or number in where.lower():
-        number += "_"
-    table = cells.table(named) if named else pa.table({})
-    arrays = {name: _without_nan(plain(table[name])) for name in named}
-    rows = pa.table({**arrays, number: np.arange(cells.rows, dtype=np.int64)})
-    if unclear := ambiguity(where, named):
-        raise InputError(f"dataset.where {where!r}: {unclear}")
-    kept = np.zeros(cells.rows, dtype=np.bool_)
-    try:
-        kept[_query(rows, number, where)] = True
-    except duckdb.Error as error:
-        known = [name for name in cells.columns if name not in images]
-        raise InputError(f"dataset.where {where!r}: {_image(error, images) or fault(error, where, known)}") from error
-    return kept
-
-
-def _query(rows: pa.Table, number: str, where: str) -> Indexes:
-    with duckdb.connect(":memory:", config=SHUT) as connection:
-        connection.register("data", rows)
-        connection.execute("SET lock_configuration=true")
-        query = f"SELECT {number} FROM data WHERE ({where}\n)"  # noqa: S608  # the user's own SQL is meant to run
-        found: Indexes = connection.execute(one_condition(connection, query, where)).fetchnumpy()[number]
-    return found
-
-
-def named_columns(where: str, known: Sequence[str]) -> list[str]:
-    """The columns whose name stands in the text, so at least those that it means; all for COLUMNS(...)."""
-    lowered = where.lower()
-    if "columns" in lowered:
-        return list(known)
-    return [name for name in known if name.lower() in lowered or '"' in name]
-
-
-def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The same values in a type that can be sorted and queried: no dictionary, no half float, no string view."""
-    if pa.types.is_dictionary(column.type):
-        return plain(column.cast(column.type.value_type))
-    if pa.types.is_float16(column.type):
-        return column.cast(pa.float32())
-    if column.type == pa.string_view():
-        return column.cast(pa.large_string())
-    return column
-
-
-def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """NaN as null, as a trace has it: for SQL it would be larger than any number."""
-    return pc.if_else(pc.is_nan(column), None, column) if pa.types.is_floating(column.type) else column
-
-
-def _image(error: duckdb.Error, images: Collection[str]) -> str:
-    unknown = UNKNOWN_COLUMN.search(str(error))
-    return f"{unknown[1]!r} is an image column, which SQL does not see" if unknown and unknown[1] in images else ""

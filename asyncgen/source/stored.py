@@ -5,7 +5,7 @@ Knows what a sample is, and that a bad row is one failed episode. Does not know 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from asyncgen.core.errors import EpisodeError, FailReason, InputError, Temporary
 from asyncgen.core.types import ImageRef, Sample
 from asyncgen.source.base import Cells, Selected, Selection
 from asyncgen.source.images import ImageColumns, image_bytes
-from asyncgen.source.rows import json_ready
+from asyncgen.source.rows import json_ready, sql_kind
 from asyncgen.source.select import select_rows
 
 UNREADABLE = (ValueError, OverflowError, LookupError, NotImplementedError, RecursionError, OSError, pa.ArrowException)
@@ -48,6 +48,13 @@ class StoredSource:
     def image_columns(self) -> tuple[str, ...]:
         """Those whose images a sample has."""
         return self.images.names
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """SQL types of the columns that are scalars in a Sample's data."""
+        schema = self.cells.schema
+        kinds = {name: sql_kind(schema.field(name).type) for name in self.data_columns}
+        return {name: kind for name, kind in kinds.items() if kind}
 
     @property
     def data_columns(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from asyncgen.store.layout import CARD_FILE
 _DTYPES: Mapping[type, str] = {str: "string", int: "int64", float: "float64", bool: "bool"}
 _EXACT = ("sample_data", "final_response", "answer")
 """As Json: a string column whose values all look like dates would come back altered."""
-_METADATA: Mapping[str, type] = {
+METADATA: Mapping[str, type] = {
     "total_turns": int,
     "num_tool_calls": int,
     "stop": str,
@@ -30,6 +30,7 @@ _METADATA: Mapping[str, type] = {
     "resumed_at_turn": int,
     "attempts": int,
 }
+"""What every trace has there; what a job adds is its headline."""
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -91,7 +92,7 @@ def trace_features(score_types: Mapping[str, type], headline_types: Mapping[str,
         elif column == "reward_score":
             columns.append({"name": column, "struct": _struct(score_types)})
         elif column == "metadata":
-            columns.append({"name": column, "struct": _struct({**_METADATA, **headline_types})})
+            columns.append({"name": column, "struct": _struct({**METADATA, **headline_types})})
         else:
             columns.append(_feature(column, hints[column]))
     return [*columns, _feature("crc", str)]

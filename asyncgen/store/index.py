@@ -78,20 +78,30 @@ class DoneIndex:
         old: list[int] = self._np.unique(self._keys.astype(self._np.uint16)).tolist()  # the low 16 bits
         return {*old, *(packed & 0xFFFF for packed in self._fresh)}
 
-    def missing(self, indexes: NDArray[Any], rollouts: int) -> Iterator[tuple[int, int]]:
-        """`(index, rollout)` for rollout < `rollouts` that are not in the set, sample by sample in the given order.
+    def missing(self, indexes: NDArray[Any], rollouts: int | NDArray[Any]) -> Iterator[tuple[int, int]]:
+        """`(index, rollout)` for rollout < `rollouts` that are not in the set, sample by sample in the given order;
+        `rollouts` is one number, or one for each of `indexes`.
 
         Lazy: a sample is looked up when its turn comes, so what is added meanwhile is not given out.
         """
         np = self._np
-        steps = np.arange(rollouts, dtype=np.uint64)
+        counts = np.broadcast_to(np.asarray(rollouts, dtype=np.int64), (len(indexes),))
         for start in range(0, len(indexes), _CHUNK):
             chunk = np.asarray(indexes[start : start + _CHUNK], dtype=np.uint64)
-            wanted = ((chunk << np.uint64(16))[:, None] | steps).ravel()
+            many = counts[start : start + _CHUNK]
+            steps = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
+            wanted = np.repeat(chunk << np.uint64(16), many) | steps.astype(np.uint64)
             for packed in wanted[~self._in_array(wanted)].tolist():
                 key = (packed >> 16, packed & 0xFFFF)
                 if key not in self:
                     yield key
+
+    def samples(self) -> tuple[Keys, Keys]:
+        """The row numbers of which there are keys, sorted, and how many of each."""
+        np = self._np
+        fresh = np.fromiter(self._fresh, dtype=np.uint64, count=len(self._fresh))
+        indexes, counts = np.unique(np.concatenate([self._keys, fresh]) >> np.uint64(16), return_counts=True)
+        return indexes, counts.astype(np.uint64)
 
     def _in_array(self, wanted: Keys) -> NDArray[Any]:
         """Booleans, one a key."""

@@ -24,7 +24,11 @@ RUN_FILE = "run.json"
 LOCK_FILE = "LOCK"
 CARD_FILE = "README.md"
 EVENTS_FILE = "events.jsonl"
-OWN_NAMES = frozenset((*KINDS, QUARANTINE, JOURNAL, LOCK_FILE, EVENTS_FILE, f".{RUN_FILE}.tmp"))
+CONTROL_FILE = "control.json"
+"""Where a run that is going takes commands."""
+OWN_NAMES = frozenset(
+    (*KINDS, QUARANTINE, JOURNAL, LOCK_FILE, EVENTS_FILE, f".{RUN_FILE}.tmp", CONTROL_FILE, f".{CONTROL_FILE}.tmp")
+)
 """What may lie in a directory whose first start ended before `run.json` was written."""
 SEALED = ".jsonl"
 OPEN = ".jsonl.part"

@@ -28,6 +28,7 @@ _ID = re.compile(rb'\{"id":"[A-Za-z0-9._-]+/([0-9]{1,15})/([0-9]{1,5})"')
 _CRC_START = b',"crc":"'
 _TAIL = len(_CRC_START) + 8 + len(b'"}')
 _REASON = b',"reason":"'
+_ACCEPTED = b',"accepted":'
 _MAX_DEPTH = 100  # orjson stops at 254 levels, and the trace around a sample has some of its own
 
 
@@ -98,6 +99,13 @@ def line_reason(line: bytes) -> str:
         return ""
     start += len(_REASON)
     return line[start : line.index(b'"', start)].decode()
+
+
+def line_accepted(line: bytes) -> bool:
+    """Whether a trace is marked as accepted, unparsed. The last `,"accepted":` is that of `metadata`, after which only
+    `crc` comes; within a JSON string its quotes would be escaped."""
+    start = line.rfind(_ACCEPTED)
+    return start >= 0 and line.startswith(b"true", start + len(_ACCEPTED))
 
 
 def parse_line(line: bytes) -> dict[str, Any]:

@@ -66,10 +66,11 @@ def iter_lines(directory: Path, kind: Kind = "traces", *, live: bool = True) -> 
 
     Raises DataError at a bad sealed line.
     """
-    return (stored.line for stored in _stored_lines(directory, kind, live=live))
+    return (stored.line for stored in every_line(directory, kind, live=live))
 
 
-def _stored_lines(directory: Path, kind: Kind, *, live: bool) -> Iterator[StoredLine]:
+def every_line(directory: Path, kind: Kind = "traces", *, live: bool = True) -> Iterator[StoredLine]:
+    """What `iter_lines` gives, with the places: lines with one id too."""
     for path in shards(directory, kind, live=live):
         offset = 0
         for line in _shard_lines(path):
@@ -107,7 +108,7 @@ def stored_lines(directories: Sequence[Path], kind: Kind = "traces", *, live: bo
 def _done_lines(directories: Sequence[Path], *, live: bool) -> Iterator[StoredLine]:
     seen = DoneIndex()
     for directory in directories:
-        for stored in _stored_lines(directory, "traces", live=live):
+        for stored in every_line(directory, "traces", live=live):
             if seen.add(*line_key(stored.line)):
                 yield stored
 
@@ -124,7 +125,7 @@ def _failed_lines(directories: Sequence[Path], *, live: bool) -> Iterator[Stored
         for line in iter_lines(directory, live=live):
             done.add(*line_key(line))
     for directory in directories:
-        for number, stored in enumerate(_stored_lines(directory, "failed", live=live)):
+        for number, stored in enumerate(every_line(directory, "failed", live=live)):
             key = line_key(stored.line)
             if last.get(pack(*key)) == number and key not in done:
                 yield stored

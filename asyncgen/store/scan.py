@@ -63,6 +63,13 @@ def verify_shard(path: Path) -> Iterator[tuple[int, int, str]]:
             offset += len(line)
 
 
+def split_lines(path: Path) -> Iterator[tuple[bytes, str]]:
+    """(line, what is wrong with it or `""`) of every line of a shard."""
+    with path.open("rb", buffering=_BUFFER) as shard:
+        for line in shard:
+            yield line, _problem(line)
+
+
 def _problem(line: bytes) -> str:
     if not line.endswith(b"\n"):
         return "the line has no end"

@@ -11,7 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -137,6 +137,16 @@ class Gallery:
         self.cache.put(key, image, image.width * image.height * _PIXEL_BYTES)
 
 
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A picture of a trace."""
+
+    full: Image.Image
+    """Before shrinking: the frame of what was done with it."""
+    seen: Image.Image
+    """At the size sent."""
+
+
 def restore(
     records: Sequence[Mapping[str, Json]],
     stored: Callable[[str], Sequence[ImageRef]],
@@ -148,32 +158,41 @@ def restore(
 
     `stored(column)` gives the row's images in that column, `name` is for texts. Raises DataError.
     """
+    return [one.seen for one in restore_both(records, stored, max_image_pixels=max_image_pixels, name=name)]
+
+
+def restore_both(
+    records: Sequence[Mapping[str, Json]],
+    stored: Callable[[str], Sequence[ImageRef]],
+    *,
+    max_image_pixels: int,
+    name: str = "trace",
+) -> list[Restored]:
+    """The same, each also in full."""
     if [record.get("image") for record in records] != list(range(len(records))):
         raise DataError("the trace's pictures are not numbered in order, from 0")
-    bases: list[Image.Image] = []
-    pictures: list[Image.Image] = []
+    pictures: list[Restored] = []
     columns: Counter[str] = Counter()
     for number, record in enumerate(records):
         try:
             if record["source"] == "sample":
                 column = record["column"]
-                base, picture = _found(record, stored(column), columns[column], max_image_pixels, name)
+                pictures.append(_found(record, stored(column), columns[column], max_image_pixels, name))
                 columns[column] += 1
             else:
-                picture = base = _redone(bases, record, max_image_pixels)
+                made = _redone(pictures, record, max_image_pixels)
+                pictures.append(Restored(made, made))
         except (EpisodeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError(f"{name}: picture {number} cannot be restored: {error}") from error
-        bases.append(base)
-        pictures.append(picture)
     return pictures
 
 
 def _found(
     record: Mapping[str, Json], refs: Sequence[ImageRef], likely: int, max_image_pixels: int, name: str
-) -> tuple[Image.Image, Image.Image]:
-    """A sample's picture in full, and at the size sent. A trace does not say which of a column's images it saw: the
-    one whose bytes match, and the `likely` one where none does. Raises ValueError for another file; where it was
-    encoded anew, another release of Pillow may also be why the bytes differ, so that is only warned about.
+) -> Restored:
+    """A sample's picture. A trace does not say which of a column's images it saw: the one whose bytes match, and the
+    `likely` one where none does. Raises ValueError for another file; where it was encoded anew, another release of
+    Pillow may also be why the bytes differ, so that is only warned about.
     """
     if likely >= len(refs):
         raise ValueError(f"the row has {len(refs)} images in column {record['column']!r}")
@@ -189,7 +208,7 @@ def _found(
             continue
         difference = _difference(still, data, record)
         if not difference:
-            return still.image, resized(still.image, size)
+            return Restored(still.image, resized(still.image, size))
         expected = (still, difference) if ref is refs[likely] else expected
     if expected is None:
         assert wrong  # noqa: S101  # it was looked at, and could not be read
@@ -198,7 +217,7 @@ def _found(
     if _as_stored(still, record) or not _fits(still, record):
         raise ValueError(difference)
     warnings.warn(f"{name}: picture {record['image']}: {difference}", stacklevel=4)
-    return still.image, resized(still.image, size)
+    return Restored(still.image, resized(still.image, size))
 
 
 def _difference(still: Still, data: bytes, record: Mapping[str, Json]) -> str:
@@ -225,15 +244,15 @@ def _as_stored(still: Still, record: Mapping[str, Json]) -> bool:
     return bool(still.mime) and still.image.size == (record["width"], record["height"])
 
 
-def _redone(bases: Sequence[Image.Image], record: Mapping[str, Json], max_image_pixels: int) -> Image.Image:
+def _redone(pictures: Sequence[Restored], record: Mapping[str, Json], max_image_pixels: int) -> Image.Image:
     """A tool's picture. Its size is known before a pixel is touched, so no stored number can ask for a huge one."""
     if not record["op"]:
         raise ValueError("a tool made it by itself, so there is nothing to make it from again")
     arguments = json.loads(record["arguments"])
     number = arguments["image"]
-    if type(number) is not int or not 0 <= number < len(bases):
+    if type(number) is not int or not 0 <= number < len(pictures):
         raise ValueError(f"arguments name image {number!r}; it must be an earlier picture")
-    base = bases[number]
+    base = pictures[number].full
     width, height = result_size(record["op"], base.size, arguments)
     if (width, height) != (record["width"], record["height"]) or width * height > max_image_pixels:
         raise ValueError(

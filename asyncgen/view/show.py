@@ -37,7 +37,7 @@ def render_trace(
         history = [entry for entry in history if entry["turn"] == turn]
         if not history:
             raise InputError(f"--turn {turn}: {trace['id']} has {len(trace['conversation_history'])} turns, from 1")
-    lines = list(_header(trace, truth or _TRUTH))
+    lines = list(_header(trace, truth))
     for entry in history:
         calls = [call for call in trace["tool_calls"] if call["turn"] == entry["turn"]]
         lines += ["", f"── turn {entry['turn']} ──", *_turn(entry, calls, trace["images"], raw=raw)]
@@ -84,9 +84,14 @@ def _header(trace: Mapping[str, Json], columns: Sequence[str]) -> Iterator[str]:
     yield f"stop: {one_line(stop) or 'unknown'}   turns: {turns}   tool calls: {calls}"
     if "reason" in trace:
         yield f"failed: {trace['reason']}: {one_line(trace['error'])}"
-    truth = ", ".join(f"{key}={_value(data[key])}" for key in columns if key in data)
+    truth = truth_text(data, columns)
     yield f"answer: {one_line(trace['answer']) or 'none'}" + (f"   truth: {truth}" if truth else "")
     yield f"scores: {_scores(trace['reward_score'])}"
+
+
+def truth_text(data: Mapping[str, Json], columns: Sequence[str]) -> str:
+    """`lat=1, lon=2` of the columns that there are; of none: those of the built-in tasks."""
+    return ", ".join(f"{one_line(key)}={value_text(data[key])}" for key in columns or _TRUTH if key in data)
 
 
 def _turn(entry: Mapping[str, Json], calls: Iterable[Json], images: Json, *, raw: bool) -> Iterator[str]:
@@ -131,10 +136,11 @@ def _indented(text: str) -> Iterator[str]:
 
 
 def _scores(scores: Mapping[str, Json]) -> str:
-    return ", ".join(f"{one_line(name)} {_value(value)}" for name, value in scores.items()) or "none"
+    return ", ".join(f"{one_line(name)} {value_text(value)}" for name, value in scores.items()) or "none"
 
 
-def _value(value: Json) -> str:
+def value_text(value: Json) -> str:
+    """A score or a column's value, short and on one line."""
     if isinstance(value, float):
         return f"{value:.6g}"
     text = value if isinstance(value, str) else orjson.dumps(value).decode()

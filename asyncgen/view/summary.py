@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from asyncgen.core.errors import AccountError, AsyncgenError, InputError
 from asyncgen.core.types import Json
-from asyncgen.view.live import duration
+from asyncgen.view.panel import duration, percent
 from asyncgen.view.terminal import one_line
 
 _TO_BE_MENDED = {AsyncgenError.exit_code, InputError.exit_code, AccountError.exit_code}
@@ -21,6 +21,7 @@ def render_summary(summary: Mapping[str, Json]) -> str:
     new = summary["new_traces"]
     lines = [
         f"{summary['done']:,} of {summary['total']:,} done, {summary['failed']:,} failed, {summary['left']:,} left"
+        + _not_needed(summary)
         + (f" ({reasons})" if reasons else ""),
         *_stored(summary),
         (
@@ -28,6 +29,7 @@ def render_summary(summary: Mapping[str, Json]) -> str:
             f"{summary['turns']:,} turns, {summary['tool_calls']:,} tool calls, {summary['prompt_tokens']:,} + "
             f"{summary['completion_tokens']:,} tokens, {summary['retries']:,} retries, {duration(summary['seconds'])}"
         ),
+        *_worth(summary),
         f"traces in {summary['directory']}",
     ]
     if summary["last_failure"]:
@@ -58,6 +60,7 @@ def render_status(status: Mapping[str, Json]) -> str:
         *([f"paused: {one_line(status['paused'])}"] if status["paused"] else []),
         *(f"server down: {one_line(server)}" for server in status["servers_down"]),
         f"{status['done']:,} of {total:,} done, {status['failed']:,} failed, {status['left']:,} left"
+        + _not_needed(status)
         + (f" ({reasons})" if reasons else ""),
         *_stored(status),
         *_of_partitions(status),
@@ -66,12 +69,26 @@ def render_status(status: Mapping[str, Json]) -> str:
     return "\n".join(lines)
 
 
+def _not_needed(counts: Mapping[str, Json]) -> str:
+    return f", {counts['skipped']:,} not needed" if counts["skipped"] else ""
+
+
 def _parsed(parsed: int, new: int) -> str:
     return f" ({parsed:,} with an answer that could be read)" if parsed < new else ""
 
 
 def _stored(counts: Mapping[str, Json]) -> list[str]:
     return [f"{counts['stored']:,} traces are stored in all"] if counts["stored"] > counts["done"] else []
+
+
+def _worth(summary: Mapping[str, Json]) -> list[str]:
+    """What it cost, and how many of the traces are accepted, where the job knows."""
+    cost, accepted, done = summary["cost"], summary["accepted"], summary["done"]
+    share = f" ({percent(accepted / done)})" if accepted and done else ""
+    return [
+        *([] if accepted is None else [f"{accepted:,} of the traces are accepted{share}"]),
+        *([] if cost is None else [f"this start cost ${cost:,.2f}"]),
+    ]
 
 
 def _rate(status: Mapping[str, Json]) -> str:

@@ -209,7 +209,7 @@ def test_a_wrong_command_is_named(run: Run, tmp_path: Path, words: tuple[str, ..
         ("task: unparsable.py:Fine", ("unparsable.py", "line 1", "SyntaxError")),
         ("task: mine.py:Fine\ntask_options: {stile: long}", ("'stile'", "did you mean 'style'")),
         ("task: asyncgen.nope:Fine", ("asyncgen.nope",)),
-        ("task: geo\nrules: [{where: x}]", ("'rules'",)),
+        ("task: geo\nrules: [{where: x}]", ("rules[0].where 'x': no column 'x'",)),
         (b"\xff\xfe\x00", ("job.yaml", "cannot be read")),
     ],
 )

@@ -26,6 +26,7 @@ from asyncgen.engine.events import (
     Grant,
     Holding,
     Passed,
+    Paused,
     Probe,
     Probed,
     Refuse,
@@ -83,6 +84,7 @@ class AnyRun(RuleBasedStateMachine):
                     else:
                         self.unanswered.append(order)
                 case Grant(ticket, endpoint):
+                    assert not self.scheduler.paused or self.scheduler.draining
                     wanted = self.waiting.pop(ticket)  # KeyError: a grant for nobody
                     if wanted.order != BEGUN and not wanted.suspect:
                         others = [one for one in self.waiting.values() if not one.suspect]
@@ -105,7 +107,7 @@ class AnyRun(RuleBasedStateMachine):
 
     def may_start(self) -> bool:
         scheduler = self.scheduler
-        stopped = scheduler.exhausted or scheduler.draining or scheduler.blocked
+        stopped = scheduler.exhausted or scheduler.draining or scheduler.blocked or scheduler.paused
         on_trial = scheduler.suspects > 0
         return not stopped and (on_trial or not scheduler.pool.all_down(self.now))
 
@@ -177,6 +179,10 @@ class AnyRun(RuleBasedStateMachine):
     def block(self, blocked: bool) -> None:
         self.tell(Blocked(blocked))
 
+    @rule(paused=st.booleans())
+    def pause(self, paused: bool) -> None:
+        self.tell(Paused(paused))
+
     @precondition(lambda self: self.samples < 20)
     @rule()
     def drain(self) -> None:
@@ -196,7 +202,8 @@ class AnyRun(RuleBasedStateMachine):
 
     @invariant()
     def no_wake_up_is_lost(self) -> None:
-        room = self.scheduler.open < self.limit
+        held_up = self.scheduler.paused and not self.scheduler.draining
+        room = self.scheduler.open < self.limit and not held_up
         others = [one.order for one in self.waiting.values() if not one.suspect]
         first = min(others, default=None)
         earlier = any(one.order < first for one in self.idle if not one.asked) if first is not None else False

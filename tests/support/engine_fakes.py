@@ -35,10 +35,12 @@ from asyncgen.endpoint.pool import EndpointSpec, Pool
 from asyncgen.endpoint.transport import ModelInfo, Target
 from asyncgen.engine.driver import TICK, Driver, TraceStore
 from asyncgen.engine.episode import Plan, begin
+from asyncgen.engine.feeder import Chain
 from asyncgen.engine.kit import make_kit
 from asyncgen.engine.ledger import Origin
 from asyncgen.engine.live import Setting
 from asyncgen.engine.progress import Progress
+from asyncgen.engine.quota import Quota
 from asyncgen.engine.requests import Requests, Server
 from asyncgen.engine.scheduler import Scheduler
 from asyncgen.engine.workers import Workers
@@ -267,13 +269,16 @@ class Rig:
         servers: int = 1,
         concurrency: int = 4,
         read: Callable[[int], Sample] | None = None,
-        keys: Iterator[tuple[int, int]] | None = None,
+        chains: Iterator[Chain] | None = None,
         store: TraceStore | None = None,
         max_turns: int = 5,
         deadline: float = 1000.0,
         turn_timeout: float = 100.0,
         grace: float = 30.0,
         max_outage: float | None = None,
+        mark: Callable[[Trace], Awaitable[Trace]] | None = None,
+        goal: int | None = None,
+        on_goal: Callable[[], None] | None = None,
     ) -> None:
         self.task = task
         self.transport = transport
@@ -297,8 +302,8 @@ class Rig:
             task=task,
             kit=make_kit(task),
             origin=Origin(job="job", config_id="cfg", dataset_path="data"),
-            sampling=lambda rollout: {"temperature": 0.5, "seed": rollout},
-            max_turns=max_turns,
+            sampling=lambda _index, rollout: {"temperature": 0.5, "seed": rollout},
+            max_turns=lambda _index: max_turns,
             final_turn=True,
             deadline=deadline,
             gallery=Gallery(max_pixels=1_000_000, max_image_pixels=10_000_000),
@@ -312,11 +317,14 @@ class Rig:
             transport=transport,
             store=store or self.store,
             read=read or (lambda index: Sample(index=index, data={"question": f"q{index}"})),
-            keys=keys if keys is not None else iter([(index, 0) for index in range(samples)]),
+            chains=chains if chains is not None else iter([(index, Quota([0])) for index in range(samples)]),
             progress=self.progress,
             clock=self.clock,
             grace=grace,
             max_outage=max_outage,
+            mark=mark,
+            goal=goal,
+            on_goal=on_goal,
         )
 
     async def __aenter__(self) -> Self:

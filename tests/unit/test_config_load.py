@@ -167,7 +167,7 @@ def test_a_null_section_is_as_if_it_were_not_there(write: Any, section: str) -> 
         ("schedule: {max_failed: 2}\n", ["schedule.max_failed is 2"]),
         ("store: {disk_wait: -1}\n", ["store.disk_wait is -1"]),
         ("endpoint: {max_outage: -1}\n", ["endpoint.max_outage is -1"]),
-        ("accept: score > 1\n", ["job.yaml", "'accept'"]),
+        ("accept: [score]\n", ["job.yaml", "accept: it is a list; give a text"]),
         ("name: a/b\n", ["'a/b'"]),
         ("name: ..\n", ["'..'"]),
         ("x: 2024-13-45\n", ["job.yaml", "not valid YAML"]),

@@ -15,6 +15,8 @@ from asyncgen.core.trace import Failure, Trace
 from asyncgen.core.types import Completion, Context, Json, Sample, Tool, ToolResult
 from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.engine.driver import CRASH_LIMIT
+from asyncgen.engine.feeder import Chain
+from asyncgen.engine.quota import Quota
 
 DONE = said("ANSWER: 1")
 
@@ -128,12 +130,12 @@ async def test_a_cancel_at_any_moment_leaves_every_counter_at_zero(rounds: int) 
 async def test_an_episode_cancelled_before_its_first_step_is_over_too() -> None:
     """A tick creates episodes, and the signal comes before any of them has run."""
 
-    def keys() -> Iterator[tuple[int, int]]:
-        yield (0, 0)
-        yield (1, 0)
+    def chains() -> Iterator[Chain]:
+        yield (0, Quota([0]))
+        yield (1, Quota([0]))
         rig.driver.cancel()
 
-    async with Rig(PlainTask(), FakeTransport(default=DONE), keys=keys()) as rig:
+    async with Rig(PlainTask(), FakeTransport(default=DONE), chains=chains()) as rig:
         async with asyncio.timeout(5):
             store = await rig.run()
     assert store.traces == []

@@ -334,7 +334,7 @@ async def test_a_server_that_is_down_costs_nothing_but_retries() -> None:
 async def test_a_request_that_cannot_be_written_gives_its_slot_back() -> None:
     transport = FakeTransport(default=DONE)
     async with Rig(PlainTask(), transport, samples=3, concurrency=1) as rig:
-        rig.setting.sampling = lambda _: {"odd": object()}
+        rig.setting.sampling = lambda _index, _rollout: {"odd": object()}
         store = await rig.run()
     assert [failure.reason for failure in store.failures] == ["internal"] * 3
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from support.traces import call, failed_line, geo_scores, trace_line, turn, two_turns
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.stats_runs import counted, failure, geo_trace, same, sizes, some_world
+from support.traces import Line, call, failed_line, geo_scores, trace_line, turn, two_turns
 
-from asyncgen.export.stats import MAX_NAMES, OTHER_NAMES, Stats, render
+from asyncgen.export.groups import BANDS
+from asyncgen.export.stats import MAX_NAMES, OTHER_NAMES, Stats
+from asyncgen.view.stats import render
 
 
 def some() -> Stats:
@@ -40,7 +46,10 @@ def test_the_distance_median_is_given_over_parsed_and_over_all() -> None:
     stats = Stats()
     for scores in (geo_scores(), geo_scores(parsed=False), geo_scores(parsed=False)):
         stats.add(trace_line(scores=scores))
-    assert stats.summary()["distance_km"] == {"median_parsed": 157.27, "median_all": 20000.0}
+    distance = stats.summary()["distance_km"]
+    assert (distance["median_parsed"], distance["median_all"]) == (157.27, 20000.0)
+    assert distance["mean_parsed"] == 157.27
+    assert distance["mean_all"] == pytest.approx((157.27 + 40000) / 3)
 
 
 def test_turns_tokens_and_seconds_are_spread() -> None:
@@ -110,3 +119,158 @@ def test_the_text_shows_each_figure_and_no_control_codes() -> None:
     assert "image_zoom_in_tool: 2 calls, 0.0% errors" in text
     assert "median distance: 157.3 km of the parsed, 157.3 km of all" in text
     assert all(line.isprintable() for line in text.split("\n"))
+
+
+def band_of(trace: Line) -> str:
+    difficulty = trace["sample_data"]["locatability_score"]
+    return BANDS[0] if difficulty < 0.3 else BANDS[1] if difficulty <= 0.6 else BANDS[2]
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(0, 60), seed=st.integers(0, 1000))
+def test_every_group_has_the_figures_of_its_own_traces(count: int, seed: int) -> None:
+    traces = list(some_world(count, seed))
+    summary = counted(*traces).summary()
+    for group in summary["by_tools"]["groups"]:
+        mine = [trace for trace in traces if bool(trace["tool_calls"]) is (group["group"] == "with tools")]
+        assert same(group, mine)
+    for group in summary["by_attempt"]["groups"]:
+        repeated = group["group"] == "with a repeated request"
+        mine = [
+            trace for trace in traces if any(one["attempts"] > 1 for one in trace["conversation_history"]) is repeated
+        ]
+        assert same(group, mine)
+    if not count:
+        assert summary["by_difficulty"] is None
+        return
+    for group in summary["by_difficulty"]["groups"]:
+        assert same(group, [trace for trace in traces if band_of(trace) == group["group"]])
+    for group in summary["by_difficulty_and_tools"]["groups"]:
+        band, _, use = group["group"].partition(", ")
+        wanted = [one for one in traces if band_of(one) == band and bool(one["tool_calls"]) is (use == "with tools")]
+        assert same(group, wanted)
+
+
+def test_both_edges_of_the_bands_belong_to_the_middle() -> None:
+    groups = counted(*(geo_trace(0, difficulty=value) for value in (0.29, 0.3, 0.6, 0.61))).summary()["by_difficulty"]
+    assert sizes(groups["groups"]) == {"< 0.3": 1, "0.3 to 0.6": 2, "> 0.6": 1}
+
+
+@pytest.mark.parametrize("values", [(None, None), (0.5, 1.5), (-0.1, 0.5)])
+def test_there_are_no_bands_without_a_difficulty_from_0_to_1(values: tuple[float | None, ...]) -> None:
+    summary = counted(*(geo_trace(0, difficulty=value) for value in values)).summary()
+    assert summary["by_difficulty"] is summary["by_difficulty_and_tools"] is None
+
+
+def test_the_difficulty_may_be_another_column() -> None:
+    stats = Stats(difficulty="hardness")
+    stats.add(geo_trace(0, hardness=0.9))
+    section = stats.summary()["by_difficulty"]
+    assert (section["column"], sizes(section["groups"])["> 0.6"]) == ("hardness", 1)
+
+
+def test_accuracy_counts_a_distance_of_exactly_the_threshold_as_within() -> None:
+    accuracy = counted(*(geo_trace(0, km=km) for km in (1.0, 25.0, 25.1, 3000.0))).summary()["accuracy"]
+    assert accuracy == {"acc@1km": 0.25, "acc@25km": 0.5, "acc@200km": 0.75, "acc@750km": 0.75, "acc@2500km": 0.75}
+
+
+def test_a_sample_has_the_tokens_and_seconds_of_all_its_rollouts() -> None:
+    summary = counted(geo_trace(1, 0, tokens=(100, 10)), geo_trace(2, 0), geo_trace(1, 1, tokens=(200, 20))).summary()
+    assert (summary["samples"], summary["traces_per_sample"]) == (2, 1.5)
+    assert summary["tokens_per_sample"] == {"mean": (330 + 1000) / 2, "p50": (330 + 1000) / 2}
+    assert summary["seconds_per_sample"] == {"mean": 2.25, "p50": 2.25}
+    assert "tokens a sample: mean 665, p50 665" in render(summary)
+
+
+def test_a_sample_of_two_runs_is_two_samples() -> None:
+    stats = Stats()
+    stats.add(geo_trace(1), 0)
+    stats.add(geo_trace(1), 1)
+    assert stats.summary()["samples"] == 2
+
+
+def test_accepted_traces_are_compared_only_where_some_are_not() -> None:
+    good, bad = geo_trace(0), geo_trace(1, km=5000.0)
+    assert counted(good, bad).summary()["by_accepted"] is None
+    bad["metadata"]["accepted"] = False
+    assert sizes(counted(good, bad).summary()["by_accepted"]["groups"]) == {"accepted": 1, "not accepted": 1}
+
+
+def test_what_failed_is_compared_with_what_is_there() -> None:
+    stats = counted(*(geo_trace(one, difficulty=0.8, country="peru") for one in range(3)), geo_trace(3, difficulty=0.2))
+    for one in (4, 5):
+        stats.add_failure(failure(one, difficulty=0.2, country="chile"))
+    lost = stats.summary()["lost"]
+    assert lost["traces"] == {"n": 4, "mean_difficulty": pytest.approx(0.65), "median_difficulty": 0.8}
+    assert lost["failed"] == {"n": 2, "mean_difficulty": pytest.approx(0.2), "median_difficulty": 0.2}
+    assert lost["bands"] == [
+        {"group": "< 0.3", "traces": 1, "failed": 2, "failed_share": pytest.approx(2 / 3)},
+        {"group": "0.3 to 0.6", "traces": 0, "failed": 0, "failed_share": None},
+        {"group": "> 0.6", "traces": 3, "failed": 0, "failed_share": 0.0},
+    ]
+    assert lost["columns"]["country"][0] == {"group": "chile", "traces": 0, "failed": 2, "failed_share": 1.0}
+    assert "failed, by country" in render(stats.summary())
+
+
+def test_a_column_with_a_value_for_each_row_is_no_category() -> None:
+    stats = counted(*(geo_trace(one, name=f"photo {one}") for one in range(10)))
+    stats.add_failure(failure(10, name="photo 10"))
+    assert "name" not in stats.summary()["lost"]["columns"]
+
+
+def test_nothing_is_said_of_losses_where_nothing_failed() -> None:
+    assert counted(geo_trace(0)).summary()["lost"] is None
+
+
+def runs_of(*runs: list[Line]) -> dict[str, Any]:
+    stats = Stats()
+    for number, traces in enumerate(runs):
+        for trace in traces:
+            stats.add(trace, number)
+    return stats.compared([f"run {number}" for number, _ in enumerate(runs)], stats.columns())
+
+
+def test_runs_stand_side_by_side_with_all_of_them_together() -> None:
+    one, other = list(some_world(30, 1)), list(some_world(20, 2))
+    compared = runs_of(one, other)
+    assert [group["group"] for group in compared["runs"]] == ["run 0", "run 1"]
+    assert same(compared["runs"][0], one)
+    assert same(compared["runs"][1], other)
+    assert same(compared["all"], one + other)
+
+
+def test_runs_are_compared_on_the_samples_that_all_have_a_samples_rollouts_averaged() -> None:
+    first = [geo_trace(1, km=1000.0), geo_trace(2, 0, km=0.0), geo_trace(2, 1, km=4000.0), geo_trace(3, km=50.0)]
+    second = [geo_trace(1, km=500.0), geo_trace(2, km=2000.0), geo_trace(4, km=1.0)]
+    common = runs_of(first, second)["common"]
+    assert (common["samples"], common["ties"], common["why"]) == (2, 1, "")
+    assert common["runs"] == [
+        {"group": "run 0", "mean_score": pytest.approx(0.925), "median_distance_km": 1500.0, "best": 0},
+        {"group": "run 1", "mean_score": pytest.approx(0.9375), "median_distance_km": 1250.0, "best": 1},
+    ]
+
+
+def test_runs_without_a_common_sample_say_so() -> None:
+    common = runs_of([geo_trace(1)], [geo_trace(2)])["common"]
+    assert (common["samples"], common["why"]) == (0, "no sample has a trace in all of them")
+
+
+def test_runs_over_different_datasets_are_not_compared_sample_by_sample() -> None:
+    common = runs_of([geo_trace(1)], [geo_trace(1) | {"dataset_path": "other"}])["common"]
+    assert (common["samples"], common["runs"]) == (0, [])
+    assert "data/gaea/train, other" in common["why"]
+
+
+def test_numbers_that_no_float_can_hold_count_as_unknown() -> None:
+    trace = geo_trace(0)
+    trace["metadata"] |= {"total_turns": 10**400, "prompt_tokens": 10**400}
+    trace["reward_score"]["score"] = float("nan")
+    summary = counted(trace, geo_trace(1)).summary()
+    assert summary["turns"]["max"] == 1
+    assert summary["scores"]["score"]["mean"] == pytest.approx(0.995)
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_memory_is_a_few_numbers_a_trace() -> None:
+    columns = counted(*(geo_trace(one) for one in range(100))).columns()
+    assert sum(column.nbytes for column in columns.values()) <= 100 * 13 * 8

@@ -1,42 +1,145 @@
+"""Which screen there is, what it writes and when, and the words at the end."""
+
 from __future__ import annotations
 
+import asyncio
 import io
-from dataclasses import replace
+import itertools
+from collections.abc import Mapping
 
 import pytest
 from rich.console import Console
+from support.figures import CountedRun, figures
 
-from asyncgen.view.live import Figures, _panel, duration, plain_line
+from asyncgen.runs.figures import ScoreFigures
+from asyncgen.view.live import FRAME, PlainScreen, RichScreen, make_screen, plain_line
 from asyncgen.view.summary import render_status, render_summary
 
-FIGURES = Figures(
-    name="geo", total=200, done=50, failed=2, left=148, durable=49, reasons="timeout 2", rate=12.34, seconds_left=725.0,
-    tokens_a_second=1234.5, open=7, limit=32, alive=14, elapsed=250.0, parsed=0.9, notice="", draining=False,
-)  # fmt: skip
 
-
-def test_the_plain_line_has_done_failed_rate_open_and_time_left():
-    assert plain_line(FIGURES) == (
-        "geo: 50/200 done (25.0 %) | 2 failed (timeout 2) | 12.3/min | 1,234 tok/s | 7/32 open | 90.0 % parsed | "
-        "left 0:12:05"
+def test_the_plain_line_has_all_that_matters():
+    assert plain_line(figures()) == (
+        "geo-tools: 4312/12000 done (35.9 %) | 41 failed (timeout 22, context_overflow 11, bad_image 8) | 61.2/min | "
+        "8,412 tok/s | 128/128 open | 97.8 % parsed | score 0.5123 | left 2:04:57 ± 0:12:00, hardest first"
     )
 
 
+def test_the_plain_line_of_a_run_that_has_done_nothing_is_short():
+    line = plain_line(
+        figures(
+            done=0, failed=0, reasons={}, seconds_left=None, seconds_spread=None, order="", parsed=None,
+            scores=[ScoreFigures(name="score", kind="mean", value=None)], accepted=0, notice="no server answers",
+        )
+    )  # fmt: skip
+    assert line.startswith("geo-tools: 0/12000 done (0.0 %) | 0 failed | ")
+    assert line.endswith("| - parsed | score - | 0 accepted | left - | no server answers")
+
+
 def test_a_notice_of_a_server_cannot_steer_the_terminal():
-    line = plain_line(replace(FIGURES, notice="down: \x1b[2Jboom"))
-    assert line.endswith(" | down: boom")
+    line = plain_line(figures(notice="down: \x1b[2Jboom\nsecond"))
+    assert line.endswith(" | down: boom second")
 
 
-def test_durations_have_hours_minutes_and_seconds():
-    assert [duration(seconds) for seconds in (None, 0.9, 61, 90061)] == ["-", "0:00:00", "0:01:01", "25:01:01"]
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environ", "plain", "rich"),
+    [
+        ({}, False, True),
+        ({"TERM": "xterm", "NO_COLOR": ""}, False, True),
+        ({}, True, False),
+        ({"TERM": "dumb"}, False, False),
+        ({"NO_COLOR": "1"}, False, False),
+        ({"NO_COLOR": "0"}, False, False),
+    ],
+)
+def test_the_live_screen_is_for_terminals_that_can_and_users_who_want_it(
+    environ: Mapping[str, str], plain: bool, rich: bool
+):
+    found = make_screen(plain=plain, environ=environ, stream=Terminal())
+    assert isinstance(found, RichScreen if rich else PlainScreen)
+
+
+def test_without_a_terminal_the_screen_is_plain():
+    assert isinstance(make_screen(plain=False, environ={}, stream=io.StringIO()), PlainScreen)
+
+
+class Timed(CountedRun):
+    """Finishes an episode a second, and ends the watch after so many sleeps."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sleeps = itertools.count(1)
+        self.clock.sleep = self.sleep  # type: ignore[method-assign]  # a clock of its own
+
+    async def sleep(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.finish(1)
+        if next(self.sleeps) > 25:
+            raise asyncio.CancelledError
+
+
+class Lines(PlainScreen):
+    """Keeps what it would print."""
+
+    def __init__(self) -> None:
+        super().__init__(io.StringIO())
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+async def test_there_is_a_plain_line_every_ten_seconds():
+    screen = Lines()
+    with pytest.raises(asyncio.CancelledError):
+        await screen.watch(Timed(total=1000))
+    assert [line.split(" done")[0] for line in screen.lines] == ["job: 10/1000", "job: 20/1000"]
+    assert all("60.0/min" in line for line in screen.lines)
+
+
+async def test_the_live_screen_draws_a_frame_each_quarter_of_a_second():
+    run, out = Timed(total=1000), io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=30)
+    with pytest.raises(asyncio.CancelledError):
+        await RichScreen(console, "utf-8").watch(run)
+    assert run.clock.now - run.started == pytest.approx(26 * FRAME)
+    assert out.getvalue().count("Ctrl-C finishes") == 26 + 1  # the last one when it ends
+    assert "25/1,000" in out.getvalue()
+
+
+class Gone(Terminal):
+    """A terminal whose window was closed."""
+
+    def write(self, text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+
+async def test_a_terminal_that_is_gone_ends_the_screen_and_not_the_run():
+    console = Console(file=Gone(), force_terminal=True)
+    screen = RichScreen(console, "utf-8")
+    await screen.watch(Timed())
+    screen.say("draining")
+    assert console.file.getvalue() == ""
+
+
+def test_a_line_above_the_live_ones_is_cleaned_and_not_taken_for_markup():
+    out = io.StringIO()
+    RichScreen(Console(file=out, width=100), "ascii").say("[red]down\x1b[2J ± é")
+    assert out.getvalue() == "[red]down +- ?\n"
 
 
 def test_the_summary_says_to_go_on_only_when_something_is_left():
     summary = {
-        "done": 3, "total": 5, "failed": 1, "left": 1, "failed_reasons": {"timeout": 1}, "new_traces": 3,
+        "done": 3, "total": 5, "failed": 1, "left": 1, "skipped": 0, "failed_reasons": {"timeout": 1}, "new_traces": 3,
         "parsed": 3, "stored": 3,
         "new_failures": 1, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40, "retries": 2,
         "seconds": 3.0, "directory": "runs/geo", "last_failure": "geo/1/0: timeout: slow\x1b[2J", "exit_code": 0,
+        "cost": None, "accepted": None,
     }  # fmt: skip
     text = render_summary(summary)
     assert text.startswith("3 of 5 done, 1 failed, 1 left (timeout 1)\n")
@@ -53,29 +156,25 @@ def test_the_summary_says_to_go_on_only_when_something_is_left():
 
 def test_the_summary_tells_answers_that_could_not_be_read_and_traces_beyond_the_job():
     summary = {
-        "done": 3, "total": 3, "failed": 0, "left": 0, "failed_reasons": {}, "new_traces": 3, "parsed": 0, "stored": 9,
-        "new_failures": 0, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40, "retries": 2,
-        "seconds": 3.0, "directory": "runs/geo", "last_failure": "", "exit_code": 0,
+        "done": 3, "total": 3, "failed": 0, "left": 0, "skipped": 0, "failed_reasons": {}, "new_traces": 3, "parsed": 0,
+        "stored": 9, "new_failures": 0, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40,
+        "retries": 2, "seconds": 3.0, "directory": "runs/geo", "last_failure": "", "exit_code": 0,
+        "cost": 3.4123, "accepted": 1,
     }  # fmt: skip
     text = render_summary(summary)
     assert "this start: 3 traces (0 with an answer that could be read), 0 failures" in text
     assert "9 traces are stored in all" in text
+    assert "0 left, 7 not needed" in render_summary({**summary, "skipped": 7})
+    assert "1 of the traces are accepted (33.3 %)\nthis start cost $3.41\n" in text
+    assert "cost" not in render_summary({**summary, "cost": None})
+    assert "accepted" not in render_summary({**summary, "accepted": None})
     assert "could be read" not in render_summary({**summary, "parsed": 3})
-
-
-@pytest.mark.parametrize("width", [60, 80, 120, 200])
-def test_the_live_screen_fits_a_terminal_of_80_columns(width: int):
-    console = Console(width=width, file=io.StringIO())
-    console.print(_panel(replace(FIGURES, total=12_000, done=4312, durable=4301), width))
-    lines = console.file.getvalue().splitlines()
-    assert len(lines) == (4 if width >= 80 else len(lines))
-    assert max(map(len, lines)) <= width
 
 
 STATUS = {
     "name": "geo", "state": "running", "holder": {"pid": 7, "host": "box"}, "total": 2, "done": 1, "failed": 0,
-    "left": 1, "paused": "", "failed_reasons": {}, "rate_per_minute": 60.0, "seconds_left": 1.0, "partitions": 0,
-    "partitions_started": 0, "stored": 1, "servers_down": [],
+    "left": 1, "skipped": 0, "paused": "", "failed_reasons": {}, "rate_per_minute": 60.0, "seconds_left": 1.0,
+    "partitions": 0, "partitions_started": 0, "stored": 1, "servers_down": [],
 }  # fmt: skip
 
 
