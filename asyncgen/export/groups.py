@@ -144,4 +144,6 @@ def _of_samples(shared: Column, index: Column, values: Column) -> Column:
     places = np.searchsorted(shared, index[chosen])
     counts = np.bincount(places, minlength=len(shared)).astype(np.float64)
     sums = np.bincount(places, weights=values[chosen], minlength=len(shared))
-    return np.divide(sums, counts, out=np.full(len(shared), np.nan), where=counts > 0)
+    means = np.full(len(shared), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means

@@ -149,10 +149,10 @@ def _counts(counted: Sequence[tuple[Series, Column]], title: str, unit: str) -> 
     if most <= 0:
         return f"no trace has any {unit}"
     figure, axes = _axes(title, unit, "share of the traces")
-    bins = np.linspace(0, most, _BINS + 1) if most > _BINS else np.arange(int(most) + 2) - 0.5
+    edges = np.linspace(0, most, _BINS + 1) if most > _BINS else np.arange(int(most) + 2, dtype=np.float64) - 0.5
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for run, values in known:
-        _histogram(axes, run, values, bins)
+        _histogram(axes, run, values, edges)
     return _finished(figure, axes)
 
 

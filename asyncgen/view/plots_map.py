@@ -107,7 +107,7 @@ def _split(lon: Points, lat: Points) -> list[Points]:
     jumps = np.flatnonzero(np.abs(np.diff(lon)) > 180)
     line = np.stack([lon, lat], axis=1)
     pieces, begin, first = [], 0, line[:0]
-    for jump in jumps:
+    for jump in jumps.tolist():
         edge = np.copysign(180.0, lon[jump])
         far = lon[jump + 1] + 2 * edge
         reach = far - lon[jump]

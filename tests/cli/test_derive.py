@@ -152,7 +152,8 @@ def test_rescore_gives_a_reward_of_ones_own_the_pictures(run: Run, done: Path, t
 def test_the_options_of_the_task_are_in_the_help(run: Run, done: Path):
     text = run("rescore", done, "--help").out
     assert "--task.scale-km" in text
-    assert "--task.scale-km" not in run("rescore", "--help").out
+    assert "--task.image" in text
+    assert "--task.image" not in run("rescore", "--help").out
 
 
 def test_damage_is_found_set_aside_and_done_again(run: Run, done: Path, photos: Path, tmp_path: Path):

@@ -375,7 +375,7 @@ def test_run_prints_json_and_nothing_else_on_stdout(run: Run, photos: Path):
 
 
 def test_jobs_lists_the_built_in_ones(run: Run):
-    assert [one["job"] for one in json.loads(run("jobs", "--json").out)] == ["geo", "geo-tools"]
+    assert [one["job"] for one in json.loads(run("jobs", "--json").out)] == ["geo", "geo-stages", "geo-tools"]
     assert "geo-tools" in run("jobs").out
 
 

@@ -63,7 +63,8 @@ def place(tmp_path_factory):
     """A working directory with the dataset that the README speaks of, and the files that it tells to save."""
     folder = tmp_path_factory.mktemp("readme")
     photos().save_to_disk(folder / "photos")
-    (folder / "city.py").write_text(blocks("python")[0], "utf-8")
+    (city,) = [body for body in blocks("python") if "class City" in body]
+    (folder / "city.py").write_text(city, "utf-8")
     with ThreadedServer(script) as server:
         (folder / "city.yaml").write_text(at(blocks("yaml")[0], server), "utf-8")
         yield folder, server
@@ -104,7 +105,9 @@ def test_the_other_commands_are_targets_of_the_makefile():
 def test_every_flag_that_the_readme_names_is_in_the_help(place):
     folder, _ = place
     help_text = run("asyncgen run geo-tools --help", folder).stdout + run("asyncgen export --help", folder).stdout
-    help_text += run("asyncgen run ./city.yaml --help", folder).stdout + run("asyncgen init --help", folder).stdout
+    help_text += run("asyncgen run ./city.yaml --help", folder).stdout
+    for name in ("init", "show", "stats", "ls", "verify", "ctl", "rescore runs/geo-tools"):
+        help_text += run(f"asyncgen {name} --help", folder).stdout
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z._-]+[a-z]", README)) - {"--help"}
     assert {"--num-samples", "--task.spelling", "--partition"} <= flags
     assert {flag for flag in flags if flag.replace("_", "-") not in help_text} == set()
@@ -131,6 +134,35 @@ def errors() -> list[type[AsyncgenError]]:
     for one in found:
         found += one.__subclasses__()
     return found
+
+
+def test_the_python_of_the_readme_runs(place):
+    folder, server = place
+    (body,) = [body for body in blocks("python") if "asyncgen.stream" in body]
+    code = at(body, server) + "\nimport asyncio\nasyncio.run(main())\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("geo/") == 5
+
+
+def test_the_line_that_steers_a_run_is_a_command(place):
+    folder, _ = place
+    (line,) = [
+        one
+        for _, body in BLOCKS
+        for one in body.splitlines()
+        if one.startswith("asyncgen ctl runs/geo-tools set ") and "#" in one
+    ]
+    done = run(line.split("#")[0], folder)
+    assert done.returncode == 2, done.stderr
+    assert "no run is going" in done.stderr
 
 
 def test_the_selections_of_the_table_run(place, tmp_path):
