@@ -157,7 +157,11 @@ def check(
 
 
 def jobs(*, json: Json = False) -> int:
-    """The built-in jobs."""
+    """The built-in jobs.
+
+    Example:
+    `asyncgen jobs --json`
+    """
     from asyncgen.cli.setup import print_jobs
 
     return print_jobs(as_json=json)
