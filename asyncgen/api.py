@@ -5,19 +5,20 @@ Knows how Python values become a job, and what is raised. Does not know how a jo
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asyncgen.config.knobs import section_knobs, task_knobs
-from asyncgen.core.errors import AccountError, AsyncgenError, DataError, InputError, TemporaryError
+from asyncgen.core.errors import AccountError, AsyncgenError, DataError, DirectoryInUse, InputError, TemporaryError
 from asyncgen.core.trace import Trace
 from asyncgen.runs.background import Background, Ears
 from asyncgen.runs.backlog import Backlog
 from asyncgen.runs.jobs import AnyJob, find_job, load_job
 from asyncgen.runs.opened import Run
-from asyncgen.runs.settings import by_path
+from asyncgen.runs.settings import by_path, texts
 from asyncgen.view.terminal import note
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ MOST_WAITING = 256
 """Traces that wait for the reader of a stream before the run sends no more requests; what is open still comes."""
 FEW_WAITING = 64
 """So few, and it goes on."""
+_TURNS = 4
+"""Of the loop, until it has begun to close a stream that nobody holds any more: it is told, it starts, it runs."""
 BEHIND = "the reader of the stream is behind"
 _ERRORS = {kind.exit_code: kind for kind in (AsyncgenError, InputError, DataError, TemporaryError, AccountError)}
 
@@ -61,6 +64,10 @@ def run(
     """
     loaded = _load(job, settings, knobs, retry_failed, accept_config_change=accept_config_change)
     background = Background(*loaded, Ears(screen=_screen(shown=progress), prepared=_teller(shown=progress)))
+    for one in background.before():
+        if not one.is_told_to_end:
+            raise _in_use(one)
+        one.join()
     background.start()
     summary = _joined(background)
     _raise_error(summary)
@@ -101,6 +108,7 @@ async def _stream(loaded: tuple[Job, Task, Options], *, shown: bool) -> AsyncGen
 
     ears = Ears(screen=_screen(shown=shown), prepared=_teller(shown=shown), trace=put, end=backlog.end)
     background = Background(*loaded, ears)
+    await _let_end(background.before)
     background.start()
     try:
         while (trace := await backlog.get()) is not None:
@@ -112,6 +120,25 @@ async def _stream(loaded: tuple[Job, Task, Options], *, shown: bool) -> AsyncGen
         background.cancel()
         await backlog.ended()
         background.join()
+
+
+async def _let_end(before: Callable[[], Sequence[Background]]) -> None:
+    """Wait for streams that were left: the loop closes them, and does not get to it before it is waited for. Raises
+    DirectoryInUse."""
+    for _ in range(_TURNS):
+        if before():
+            await asyncio.sleep(0)
+    for one in before():
+        if not one.is_told_to_end:
+            raise _in_use(one)
+        await asyncio.to_thread(one.join)
+
+
+def _in_use(other: Background) -> DirectoryInUse:
+    return DirectoryInUse(
+        f"{other.directory} is in use by this process; if the stream before was left without aclose(), "
+        "await stream.aclose() or use contextlib.aclosing"
+    )
 
 
 def _load(
@@ -126,17 +153,18 @@ def _load(
     from asyncgen.runs.prepare import Options, parse_reasons
 
     found = find_job(job)
+    if settings is not None and not isinstance(settings, Mapping):
+        raise InputError(f"settings {settings!r}: give a mapping of names and values")
     known = [*section_knobs(), *task_knobs(found.task_class)]
     values = by_path(settings or {}, known)
     for path, value in by_path(knobs, known).items():
         if path in values:
             raise InputError(f"{path} stands among the settings too; leave one away")
         values[path] = value
-    urls, model = values.pop("base_url", None) or (), values.pop("model", None)
-    base_url = (urls,) if isinstance(urls, str) else tuple(urls)
+    base_url, model = texts("base_url", values.pop("base_url", None)), values.pop("model", None)
     if isinstance(retry_failed, bool):
         retry_failed = "all" if retry_failed else ""
-    reasons = parse_reasons(retry_failed if isinstance(retry_failed, str) else ",".join(retry_failed))
+    reasons = parse_reasons(",".join(texts("retry_failed", retry_failed)))
     options = Options(accept_config_change=accept_config_change, retry_failed=reasons)
     return *load_job(found, base_url=base_url, model=model, knobs=values), options
 
@@ -171,6 +199,8 @@ def _raise_error(summary: Summary) -> None:
     """What ended the run early, as it was."""
     if summary.error:
         raise _ERRORS.get(summary.exit_code, AsyncgenError)(summary.error)
+    if summary.exit_code == TemporaryError.exit_code:
+        raise TemporaryError(f"drained by ctl, {summary.left:,} episodes are left; the same call goes on with them")
 
 
 class _Silence:

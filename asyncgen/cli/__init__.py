@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,10 +17,25 @@ from asyncgen.core.errors import AsyncgenError
 from asyncgen.view.terminal import drop, note
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: as an interrupt, so that temporary files go. `run` has its own way with signals."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The `asyncgen` command. Exits with the code of the error that ended it (`core.errors`), or the command's own."""
     _open_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup wants it ignored
+            signal.signal(number, _terminate)
     sys.exit(call(sys.argv[1:] if argv is None else argv))
+
+
+def _terminate(number: int, _frame: object) -> None:
+    raise Terminated(number)
 
 
 def _open_streams() -> None:
@@ -37,6 +53,8 @@ def call(tokens: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
     try:
         return _call(tokens)
+    except Terminated as end:
+        return 128 + end.number
     except KeyboardInterrupt:  # also while modules are loaded
         return 130
 

@@ -36,6 +36,7 @@ def build(knobs: Sequence[Knob] = ()) -> App:
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
+        suppress_keyboard_interrupt=False,  # whoever calls has the exit codes of signals
     )
     own = [one for one in knobs if one.section == "task"]
     for made in (command(run, knobs), command(check, knobs), command(rescore, own)):

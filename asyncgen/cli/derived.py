@@ -62,6 +62,11 @@ def _say_merged(found: Merged) -> None:
     for one in found.sources:
         if one.partitions_missing:
             line(f"{clean(one.path)}: {one.partitions_missing:,} of its partitions are not there")
+    if found.different:
+        line(
+            f"{found.different:,} of the duplicates are other traces than the first of the same id, which counts: "
+            "they are not in the copy"
+        )
     line("nothing is missing" if found.complete else f"incomplete: {found.left:,} left, {found.failed:,} failed")
 
 

@@ -33,6 +33,7 @@ class Wanted:
     by: str | None
     where: str | None
     difficulty: str
+    bands: str | None
     json: bool
     markdown: bool
     plots: Path | None
@@ -42,11 +43,13 @@ class Wanted:
 def print_stats(directories: Sequence[Path], wanted: Wanted) -> int:
     """Figures over all traces."""
     from asyncgen.export.by_column import ByColumn
+    from asyncgen.export.groups import EDGES, parse_edges
     from asyncgen.export.pairs import Pairs
     from asyncgen.export.stats import Stats
 
-    _check(wanted)
-    stats, names = Stats(wanted.difficulty), _names(directories)
+    _check(directories, wanted)
+    edges = EDGES if wanted.bands is None else parse_edges(wanted.bands)
+    stats, names = Stats(wanted.difficulty, edges), _names(directories)
     by = ByColumn(wanted.by) if wanted.by else None
     pairs = Pairs() if wanted.plots else None
     for run, trace in _traces(directories, wanted.where):
@@ -57,11 +60,13 @@ def print_stats(directories: Sequence[Path], wanted: Wanted) -> int:
             pairs.add(trace, run)
     for run, failure in _failures(directories, wanted.where):
         stats.add_failure(failure, run)
-    counts = stats.counts()
+    counts = stats.counts() | ({"where": wanted.where} if wanted.where else {})
     if not (counts["traces"] or counts["failed"] or wanted.json or wanted.plots):
         return _print(counts, wanted)  # nothing to reckon with
     columns = stats.columns()
-    report = stats.summary(columns)
+    report = counts | stats.summary(columns)
+    if report["traces"] and not report["by_difficulty"]:
+        _note_no_bands(columns, wanted)
     if len(names) > 1:
         report |= stats.compared(names, columns)
     if by:
@@ -71,8 +76,12 @@ def print_stats(directories: Sequence[Path], wanted: Wanted) -> int:
     return _print(report, wanted)
 
 
-def _check(wanted: Wanted) -> None:
+def _check(directories: Sequence[Path], wanted: Wanted) -> None:
     """What can be wrong before anything is read. Raises InputError."""
+    places = [path.resolve() for path in directories]
+    for path, place in zip(directories, places, strict=True):
+        if places.count(place) > 1:
+            raise InputError(f"{path} is given twice: its traces would count twice; give it once")
     if wanted.json and wanted.markdown:
         raise InputError("--json and --markdown are two forms of one result; give one of them")
     if wanted.plot_format not in FORMATS:
@@ -81,6 +90,7 @@ def _check(wanted: Wanted) -> None:
         return
     if in_a_run(wanted.plots):
         raise InputError(f"{wanted.plots} lies in a run directory, which holds only what the run itself wrote")
+    traces_of(directories)  # a wrong path leaves no new folder
     try:
         wanted.plots.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -124,6 +134,17 @@ def _kept(directories: Sequence[Path], where: str, *, failed: bool) -> Iterator[
     with sheet_of(directories, sql=where, failed=failed) as sheet, Places() as places:
         for place in sheet.kept(where).places():
             yield place.source, parse_line(places.line(place))
+
+
+def _note_no_bands(columns: Columns, wanted: Wanted) -> None:
+    """Where somebody asked for them."""
+    from asyncgen.export.measures import measured
+    from asyncgen.export.stats import DIFFICULTY
+
+    if wanted.difficulty == DIFFICULTY and wanted.bands is None:
+        return
+    beyond = "in some traces it is not between 0 and 1" if len(measured(columns["difficulty"])) else "no trace has one"
+    note(f"--difficulty {wanted.difficulty}: no bands: it must be a number from 0 (hardest) to 1, and {beyond}")
 
 
 def _plot(columns: Columns, names: Sequence[str], pairs: Pairs, folder: Path, suffix: str) -> dict[str, Json]:

@@ -34,7 +34,9 @@ def show(
     id: str = "",  # noqa: A002  # the argument's name in the help
     /,
     *,
-    rollout: Annotated[int, Parameter(help="Which attempt, where ID is a row number.")] = 0,
+    rollout: Annotated[
+        int | None, Parameter(help="Which attempt, where ID is a row number; without ID the first of that number.")
+    ] = None,
     turn: Annotated[int | None, Parameter(help="Only this turn, from 1.")] = None,
     raw: Annotated[
         bool, Parameter(negative=(), help="Responses as received, thinking tags and calls included.")
@@ -78,6 +80,7 @@ def stats(
     difficulty: Annotated[
         str, Parameter(help="The column with the difficulty, from 0 (hardest) to 1.")
     ] = "locatability_score",
+    bands: Annotated[str | None, Parameter(help="Edges of its bands, with commas between; default: 0.3,0.6.")] = None,
     json: Json = False,
     markdown: Annotated[bool, Parameter(negative=(), help="Tables for a report.")] = False,
     plots: Annotated[Path | None, Parameter(help="A folder for charts and a map; older ones are replaced.")] = None,
@@ -89,6 +92,7 @@ def stats(
     Examples:
     `asyncgen stats runs/geo`
     `asyncgen stats runs/geo runs/geo-tools --by country --where 'lat > 0'`
+    `asyncgen stats runs/geo --difficulty locatability_score --bands 0.2,0.4,0.6`
     `asyncgen stats runs/geo-tools --markdown --plots plots > report.md`
     """
     from asyncgen.cli.figures import Wanted, print_stats
@@ -97,6 +101,7 @@ def stats(
         by=by,
         where=where,
         difficulty=difficulty,
+        bands=bands,
         json=json,
         markdown=markdown,
         plots=plots,
@@ -114,6 +119,7 @@ def ls(
         str | None,
         Parameter(help="A column: score, -tokens, 'country desc'; default: as stored.", allow_leading_hyphen=True),
     ] = None,
+    columns: Annotated[str | None, Parameter(help="Further columns, with commas between: country,data.lat.")] = None,
     limit: Annotated[int, Parameter(help="How many; 0 for all.")] = 50,
     failed: Annotated[bool, Parameter(negative=(), help="The failed episodes instead.")] = False,
     json: Json = False,
@@ -125,12 +131,12 @@ def ls(
 
     Examples:
     `asyncgen ls runs/geo --where 'parse_success and "distance@km" < 25' --sort -score`
-    `asyncgen ls runs/geo --sort distance@km --limit 10`
+    `asyncgen ls runs/geo --sort distance@km --columns country,locatability_score --limit 10`
     `asyncgen ls runs/geo --failed --limit 0`
     """
     from asyncgen.cli.table import Wanted, print_list
 
-    wanted = Wanted(where=where or "", sort=sort or "", limit=limit, failed=failed, json=json)
+    wanted = Wanted(where=where or "", sort=sort or "", columns=columns or "", limit=limit, failed=failed, json=json)
     return print_list(directory, wanted)
 
 

@@ -74,7 +74,7 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
     if summary.error:
         note(f"asyncgen: {summary.error}")
     elif summary.exit_code == FAILED_TOO_OFTEN:
-        note(f"asyncgen: more than a share of {job.schedule.max_failed:g} (--max-failed) of the episodes failed")
+        note(f"asyncgen: more than {100 * job.schedule.max_failed:g} % of the episodes failed (--max-failed)")
     return summary.exit_code
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from asyncgen.cli.output import line, print_json
 from asyncgen.core.errors import InputError
-from asyncgen.core.types import Json
 from asyncgen.runs.reading import is_trace_folder, one_trace, truth_columns
 from asyncgen.view.terminal import clean, note
 
@@ -22,7 +21,7 @@ from asyncgen.view.terminal import clean, note
 class Wanted:
     """The flags of `show`."""
 
-    rollout: int = 0
+    rollout: int | None = None
     rollouts: bool = False
     turn: int | None = None
     raw: bool = False
@@ -33,10 +32,15 @@ class Wanted:
 
 def show_trace(directory: Path, which: str, wanted: Wanted) -> int:
     """Print what is wanted of a trace, or of its sample."""
+    from asyncgen.runs.rollouts import first_of_rollout
+
     _refuse_together(wanted)
     if wanted.rollouts:
         return _side_by_side(directory, which, wanted)
-    trace = one_trace(directory, which, wanted.rollout)
+    if not which and wanted.rollout is not None:
+        trace = first_of_rollout(directory, wanted.rollout)
+    else:
+        trace = one_trace(directory, which, wanted.rollout or 0)
     files = None if wanted.images is None else _pictures(directory, trace, wanted.images, wanted.dataset_path)
     if wanted.json:
         return print_json(trace if files is None else {**trace, "files": [str(path) for path in files]})
@@ -51,7 +55,7 @@ def show_trace(directory: Path, which: str, wanted: Wanted) -> int:
 
 
 def _refuse_together(wanted: Wanted) -> None:
-    if wanted.rollouts and (wanted.turn is not None or wanted.raw or wanted.images or wanted.rollout):
+    if wanted.rollouts and (wanted.turn is not None or wanted.raw or wanted.images or wanted.rollout is not None):
         raise InputError("--rollouts shows all of a sample; leave --rollout, --turn, --raw and --images away")
     if wanted.images and (wanted.turn is not None or wanted.raw):
         raise InputError("--images writes files and shows no text; leave --turn and --raw away")
@@ -74,13 +78,13 @@ def _side_by_side(directory: Path, which: str, wanted: Wanted) -> int:
 def _pictures(directory: Path, trace: dict[str, Any], folder: Path, dataset_path: Path | None) -> list[Path]:
     """The files. What the trace cannot say of its pictures is told on stderr."""
     from asyncgen.runs.drawing import write_pictures
+    from asyncgen.runs.opened import Run
 
     of_row = is_trace_folder(directory)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        files = write_pictures(
-            trace, folder, of_row=of_row, dataset_path=dataset_path, image_root=_image_root(directory, of_row=of_row)
-        )
+        image_root = Run.open(directory).image_root
+        files = write_pictures(trace, folder, of_row=of_row, dataset_path=dataset_path, image_root=image_root)
     for one in said:
         note(str(one.message))
     if of_row:
@@ -88,14 +92,3 @@ def _pictures(directory: Path, trace: dict[str, Any], folder: Path, dataset_path
     elif not files:
         note(f"{trace['id']} has no pictures")
     return files
-
-
-def _image_root(directory: Path, *, of_row: bool) -> str | None:
-    """Where the run's relative image paths start."""
-    if of_row:
-        return None
-    from asyncgen.store.read import run_directories
-    from asyncgen.store.run_file import read_run
-
-    config: Json = read_run(run_directories(directory)[0]).get("config") or {}
-    return (config.get("dataset") or {}).get("image_root")

@@ -39,6 +39,7 @@ class Wanted:
 
     where: str = ""
     sort: str = ""
+    columns: str = ""
     limit: int = 50
     failed: bool = False
     json: bool = False
@@ -49,13 +50,15 @@ def print_list(directory: Path, wanted: Wanted) -> int:
     if wanted.limit < 0:
         raise InputError(f"--limit {wanted.limit}: give how many traces to list, or 0 for all")
     truth = [] if wanted.failed else truth_columns(directory)
-    named = " ".join((wanted.where, wanted.sort, *truth))
+    more = list(dict.fromkeys(name for part in wanted.columns.split(",") if (name := part.strip())))
+    named = " ".join((wanted.where, wanted.sort, *truth, *more))
     with sheet_of([directory], sql=named, failed=wanted.failed) as opened:
-        found = overview(opened, truth=truth, where=wanted.where, sort=wanted.sort, limit=wanted.limit)
+        found = overview(opened, truth=truth, where=wanted.where, sort=wanted.sort, limit=wanted.limit, more=more)
         if wanted.json:
             _out(json_lines(found.rows))
             return 0
-        _print(_table(found, _OF_FAILURE, _OF_FAILURE) if wanted.failed else _table(found, _OF_TRACE, _FIXED))
+        names, fixed = (_OF_FAILURE, _OF_FAILURE) if wanted.failed else (_OF_TRACE, _FIXED)
+        _print(_table(found, [*names, *more], [*fixed, *more]))
         listed = min(found.total, wanted.limit or found.total)
         if found.total > listed:
             line(f"… {found.total - listed:,} more: --limit 0 shows all")

@@ -28,6 +28,10 @@ TOP_KEYS = tuple(one.name for one in fields(Job))
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
+_MOST_NAMES = 16
+"""Known names that are listed where none is near."""
+
+
 def jobs_folder() -> Path:
     """Where the built-in YAMLs lie: in the package when installed, beside it in a checkout."""
     package = Path(str(importlib.resources.files("asyncgen")))
@@ -61,7 +65,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = list(known)
     if close := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
         return f": did you mean {close[0]!r}?"
-    return f" (known: {', '.join(names)})"
+    return f" (known: {', '.join(names[:_MOST_NAMES])}{', …' if len(names) > _MOST_NAMES else ''})"
 
 
 class _Loader(yaml.SafeLoader):

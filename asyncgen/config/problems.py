@@ -147,7 +147,7 @@ def _acceptance_problems(job: Job) -> list[str]:
         found.append("until_accepted needs accept, the condition that says which traces are: give --accept SQL")
     if (job.until_accepted or 0) > job.most_rollouts:
         found.append(
-            f"until_accepted is {job.until_accepted}, and there are {job.most_rollouts} rollouts at most: "
+            f"until_accepted is {job.until_accepted}, and rollouts is {job.most_rollouts}: "
             "give a smaller number, or more --rollouts"
         )
     if len(job.rules) > MAX_RULES:

@@ -165,9 +165,13 @@ in the middle (Ctrl-C, or kill -9), then run the same command again: it goes on 
   {asyncgen} {shlex.join(demo.run_arguments(base_url))} --rollouts 4
 Look at the run, and write the good traces as one file a sample:
   {asyncgen} status {output}
+  {asyncgen} ls {output} --sort -distance@km --limit 10
+  {asyncgen} show {output} --images {shlex.quote(str(demo.folder / "pictures"))}
+  {asyncgen} sql {output} 'select stop, count(*), median("distance@km") from traces group by stop'
+  {asyncgen} stats {output} --plots {shlex.quote(str(demo.folder / "plots"))}
   {asyncgen} export {output} --to trace-json --where 'score > 0.9' -o {shlex.quote(str(demo.folder / "good"))}
 The same job against a real server with a vision language model:
-  {asyncgen} {shlex.join(real)}"""
+  {asyncgen} {shlex.join(real)}"""  # noqa: S608  # a line to paste
 
 
 def _programs() -> tuple[str, str]:

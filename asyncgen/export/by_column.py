@@ -6,6 +6,7 @@ Knows how a name finds its column in a trace, as in every condition over traces:
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,8 @@ _TOP: Final = ("id", "sample_index", "rollout", "answer", "config_id", "dataset_
 _MAX_NAMES = 100_000
 _MAX_LENGTH = 200
 _MAX_KNOWN = 60
+_EXACT = 1 << 53
+"""Beyond it a float would make one of two whole numbers, and ids can be that long: they are texts."""
 _NUMBER, _NONE = -1, -2
 
 
@@ -55,7 +58,7 @@ class ByColumn:
     def add(self, trace: Mapping[str, Json]) -> None:
         """Another row."""
         value = self._value(trace)
-        number = finite(value)
+        number = math.nan if isinstance(value, int) and abs(value) > _EXACT else finite(value)
         self._values.append(number)
         if number == number:  # noqa: PLR0124  # NaN is not
             self._rows.append(_NUMBER)
@@ -110,12 +113,16 @@ def _bins(numbers: Column) -> tuple[Rows, list[str]]:
     values, place = np.unique(numbers, return_inverse=True)  # NaN is last, and once
     values, place = values[~np.isnan(values)], place.reshape(-1)
     if len(values) <= MAX_EXACT:
-        return place, [f"{value:.15g}" for value in values]
+        return place, [f"{value:.17g}" if value.is_integer() else f"{value:.15g}" for value in values]
     edges = np.unique(np.nanquantile(numbers, np.arange(1, BINS) / BINS))
     bins = np.searchsorted(edges, values, side="right")
     used, bins = np.unique(bins, return_inverse=True)
     inside = [values[bins == number] for number in range(len(used))]
-    return np.append(bins, 0)[place], [f"{_short(part[0])} to {_short(part[-1])}" for part in inside]
+    return np.append(bins, 0)[place], [_range(part[0], part[-1]) for part in inside]
+
+
+def _range(least: float, greatest: float) -> str:
+    return _short(least) if least == greatest else f"{_short(least)} to {_short(greatest)}"
 
 
 def _short(value: float) -> str:

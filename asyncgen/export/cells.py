@@ -6,7 +6,9 @@ text, and so are lists and mappings, as JSON.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,18 @@ from asyncgen.store.line import dump
 BOOLEAN, BIGINT, DOUBLE, VARCHAR, NULL = "BOOLEAN", "BIGINT", "DOUBLE", "VARCHAR", "NULL"
 _KINDS = {bool: BOOLEAN, int: BIGINT, float: DOUBLE, type(None): NULL}
 _NUMBERS = {BIGINT, DOUBLE}
+_PLAIN: Mapping[str, set[type]] = {
+    BOOLEAN: {bool, type(None)},
+    BIGINT: {int, type(None)},
+    DOUBLE: {int, float, type(None)},
+    VARCHAR: {str, type(None)},
+}
+"""What a column of a type takes as it is."""
+_BLANK: Mapping[str, Any] = {BOOLEAN: False, BIGINT: 0, DOUBLE: 0.0, VARCHAR: ""}
+"""What lies where there is null."""
+_MAY_LACK = {type(None), float}
+"""What may stand for null: float, since NaN does."""
+_CODES = {BIGINT: "q", DOUBLE: "d"}
 _WIDEST = 2**63
 _EXACT = 2.0**53
 
@@ -41,13 +55,46 @@ def both(one: str, other: str) -> str:
 
 def array_of(values: Sequence[Json], kind: str) -> Any:
     """A pyarrow.Array; null for null, for NaN, and for what does not fit."""
+    if not _PLAIN[kind].issuperset(map(type, values)):
+        values = [_cell(value, kind) for value in values]
+    try:
+        return _array(values, kind)
+    except OverflowError:
+        return _array([_cell(value, kind) for value in values], kind)
+
+
+def _array(cells: Sequence[Any], kind: str) -> Any:
+    """Of cells of one type, from buffers: given a list, pyarrow first imports pandas, and that takes longer than a
+    question about a small run. Raises OverflowError."""
     import pyarrow as pa
 
-    types = {BOOLEAN: pa.bool_(), BIGINT: pa.int64(), DOUBLE: pa.float64(), VARCHAR: pa.string()}
-    try:
-        return pa.array(values, type=types[kind], from_pandas=True)
-    except (pa.ArrowException, OverflowError):  # of several types, or too large for one
-        return pa.array([_cell(value, kind) for value in values], type=types[kind], from_pandas=True)
+    types = {BOOLEAN: pa.bool_(), BIGINT: pa.int64(), DOUBLE: pa.float64(), VARCHAR: pa.large_string()}
+    buffers: list[Any] = [None]
+    known: list[bool] = []
+    if not _MAY_LACK.isdisjoint(map(type, cells)):
+        known = [cell is not None and cell == cell for cell in cells]  # noqa: PLR0124  # NaN is not
+    if not all(known):
+        buffers = [_bits(known)]
+        cells = [cell if there else _BLANK[kind] for cell, there in zip(cells, known, strict=True)]
+    if kind == VARCHAR:
+        buffers += _texts(cells)
+    else:
+        buffers.append(_bits(cells) if kind == BOOLEAN else array(_CODES[kind], cells))
+    wrapped = [one if one is None else pa.py_buffer(one) for one in buffers]
+    return pa.Array.from_buffers(types[kind], len(cells), wrapped)
+
+
+def _texts(texts: Sequence[str]) -> list[Any]:
+    """Where each begins, and their bytes."""
+    data = "".join(texts).encode()
+    parts: Sequence[str | bytes] = texts if data.isascii() else [text.encode() for text in texts]
+    return [array("q", accumulate(map(len, parts), initial=0)), data]
+
+
+def _bits(flags: Sequence[bool]) -> Any:
+    import numpy as np
+
+    return np.packbits(np.array(flags, dtype=bool), bitorder="little")
 
 
 def _cell(value: Json, kind: str) -> Json:
@@ -58,6 +105,8 @@ def _cell(value: Json, kind: str) -> Json:
         return text_of(value)
     if kind == DOUBLE and own in _NUMBERS:
         return _float(value)
+    if kind == BIGINT and own == DOUBLE and value.is_integer():
+        value, own = int(value), BIGINT
     fits = own == kind and (own != BIGINT or -_WIDEST <= value < _WIDEST)
     return value if fits else None
 

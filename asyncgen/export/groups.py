@@ -7,9 +7,10 @@ Knows columns of numbers (`asyncgen.export.measures`). Does not know traces.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
+from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
 from asyncgen.export.measures import figures, mean, measured, median
 
@@ -19,17 +20,38 @@ if TYPE_CHECKING:
 
     from asyncgen.export.measures import Column, Columns, Rows
 
-BANDS = ("< 0.3", "0.3 to 0.6", "> 0.6")
-"""Of a difficulty from 0 (hardest) to 1; both edges belong to the middle."""
-_LOW, _HIGH = 0.3, 0.6
+EDGES = (0.3, 0.6)
+"""Of the bands of a difficulty from 0 (hardest) to 1."""
+_MOST_EDGES = 9
 
 Section = dict[str, Any]
 """`column`: what it goes by; `groups`: `group`, its name, and the main figures of each."""
 
 
-def sections(columns: Columns, difficulty: str) -> dict[str, Section | None]:
+def parse_edges(text: str) -> tuple[float, ...]:
+    """`0.3,0.6`: the edges of bands. Raises InputError."""
+    try:
+        edges = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        edges = ()
+    inside = all(0 < edge < 1 for edge in edges)
+    if not (1 <= len(edges) <= _MOST_EDGES and inside and all(low < high for low, high in pairwise(edges))):
+        raise InputError(
+            f"--bands {text!r}: give 1 to {_MOST_EDGES} ascending numbers between 0 and 1, e.g. --bands 0.2,0.4,0.6"
+        )
+    return edges
+
+
+def band_names(edges: Sequence[float]) -> list[str]:
+    """One more than there are edges, from hard to easy."""
+    low, high = edges[0], edges[-1]
+    between = [f"{one:g} to {other:g}" for one, other in pairwise(edges)]
+    return [f"< {low:g}", *between, f"> {high:g}" if between else f">= {high:g}"]
+
+
+def sections(columns: Columns, difficulty: str, edges: Sequence[float] = EDGES) -> dict[str, Section | None]:
     """Null where there is nothing to compare: no such column or one that is not between 0 and 1, or all accepted."""
-    bands = by_band(columns["difficulty"])
+    bands = by_band(columns["difficulty"], edges)
     tools = by_flag(columns["tools"], "with tools", "without tools")
     accepted = by_flag(columns["accepted"], "accepted", "not accepted")
     attempts = by_flag(columns["retried"], "with a repeated request", "first attempts only")
@@ -48,16 +70,19 @@ def section(columns: Columns, column: str, groups: Iterable[tuple[str, Rows]]) -
     return {"column": column, "groups": [{"group": name, **figures(columns, rows)} for name, rows in groups]}
 
 
-def by_band(difficulty: Column) -> dict[str, Rows]:
-    """The rows of each band; empty where nobody measured it, or not from 0 to 1."""
+def by_band(difficulty: Column, edges: Sequence[float] = EDGES) -> dict[str, Rows]:
+    """The rows of each band; empty where nobody measured it, or not from 0 to 1. An edge belongs to the band that it
+    begins, the last one, if there are several, to the band that it ends."""
     import numpy as np
 
     known = measured(difficulty)
     if not len(known) or known.min() < 0 or known.max() > 1:
         return {}
-    low, high = difficulty < _LOW, difficulty > _HIGH
-    middle = (difficulty >= _LOW) & (difficulty <= _HIGH)
-    return {band: np.flatnonzero(chosen) for band, chosen in zip(BANDS, (low, middle, high), strict=True)}
+    place = np.searchsorted(edges, difficulty, side="right")
+    if len(edges) > 1:
+        place[difficulty == edges[-1]] -= 1
+    place[np.isnan(difficulty)] = -1
+    return {band: np.flatnonzero(place == number) for number, band in enumerate(band_names(edges))}
 
 
 def by_flag(flag: Column, yes: str, no: str) -> dict[str, Rows]:
@@ -89,10 +114,9 @@ def sample_figures(columns: Columns) -> dict[str, Json]:
     order = np.lexsort((index, run))
     first = np.append(True, (np.diff(run[order]) != 0) | (np.diff(index[order]) != 0))[: len(order)]
     starts = np.flatnonzero(first)
-    tokens = columns["prompt_tokens"] + columns["completion_tokens"]
     sums = {
         name: np.add.reduceat(values[known][order], starts) if len(starts) else values[:0]
-        for name, values in (("tokens", tokens), ("seconds", columns["seconds"]))
+        for name, values in (("tokens", columns["tokens"]), ("seconds", columns["seconds"]))
     }
     samples = len(starts)
     return {

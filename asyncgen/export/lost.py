@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from asyncgen.core.types import Json
-from asyncgen.export.groups import BANDS, by_band
+from asyncgen.export.groups import EDGES, by_band
 from asyncgen.export.measures import finite, mean, median
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ MAX_SHOWN = 20
 class Lost:
     """Add the rows of traces and of failures, then ask for the difference."""
 
-    def __init__(self, difficulty: str) -> None:
+    def __init__(self, difficulty: str, edges: Sequence[float] = EDGES) -> None:
+        """`edges`: of the bands of the difficulty."""
         self._difficulty = difficulty
+        self._edges = edges
         self._failed = array("d")
         self._values: dict[str, Counter[tuple[str, bool]]] = {}
         """By column: how often a value, in a failure or not."""
@@ -71,7 +73,7 @@ class Lost:
                 name: {"n": len(values), "mean_difficulty": mean(values), "median_difficulty": median(values)}
                 for name, values in both.items()
             },
-            "bands": _bands(difficulty, failed),
+            "bands": _bands(difficulty, failed, self._edges),
             "columns": {name: _shares(self._values[name]) for name in self._categories(len(difficulty) + len(failed))},
         }
 
@@ -82,12 +84,12 @@ class Lost:
         return found[:MAX_COLUMNS]
 
 
-def _bands(difficulty: Column, failed: Column) -> list[dict[str, Json]]:
+def _bands(difficulty: Column, failed: Column, edges: Sequence[float]) -> list[dict[str, Json]]:
     import numpy as np
 
-    rows = by_band(np.concatenate([difficulty, failed]))
+    rows = by_band(np.concatenate([difficulty, failed]), edges)
     kept = {band: int((numbers < len(difficulty)).sum()) for band, numbers in rows.items()}
-    return [_share(band, kept[band], len(rows[band]) - kept[band]) for band in BANDS if rows]
+    return [_share(band, kept[band], len(numbers) - kept[band]) for band, numbers in rows.items()]
 
 
 def _shares(counts: Counter[tuple[str, bool]]) -> list[dict[str, Json]]:

@@ -23,8 +23,19 @@ if TYPE_CHECKING:
     Columns: TypeAlias = Mapping[str, Column]
 
 DISTANCE: Final = "distance@km"
-NUMBERS = ("index", "score", "distance", "turns", "prompt_tokens", "completion_tokens", "seconds", "difficulty")
-"""`index` is the row of the dataset; `distance` is in km, `difficulty` as the dataset has it."""
+NUMBERS = (
+    "index",
+    "score",
+    "distance",
+    "turns",
+    "prompt_tokens",
+    "completion_tokens",
+    "tokens",
+    "seconds",
+    "difficulty",
+)
+"""`index` is the row of the dataset; `distance` is in km, `difficulty` as the dataset has it; `tokens` are prompt and
+completion together."""
 FLAGS = ("parsed", "tools", "retried", "accepted")
 """1 yes, 0 no, -1 nobody said."""
 
@@ -48,9 +59,12 @@ class Measures:
         numbers["score"].append(finite(scores.get("score")))
         numbers["distance"].append(finite(scores.get(DISTANCE)))
         numbers["turns"].append(finite(metadata["total_turns"]))
-        numbers["prompt_tokens"].append(finite(metadata["prompt_tokens"]))
-        numbers["completion_tokens"].append(finite(metadata["completion_tokens"]))
-        numbers["seconds"].append(finite(metadata["seconds"]))
+        total = sum(turn["usage"]["total_tokens"] for turn in trace["conversation_history"])
+        prompt, completion, both = counted(metadata["prompt_tokens"], metadata["completion_tokens"], total)
+        numbers["prompt_tokens"].append(prompt)
+        numbers["completion_tokens"].append(completion)
+        numbers["tokens"].append(both)
+        numbers["seconds"].append(finite(metadata["seconds"]) or math.nan)  # nothing takes no time: nobody looked
         numbers["difficulty"].append(finite(trace["sample_data"].get(self._difficulty)))
         flags = self._flags
         flags["parsed"].append(_flag(scores.get("parse_success")))
@@ -86,6 +100,15 @@ def finite(value: Json) -> float:
     return number if math.isfinite(number) else math.nan
 
 
+def counted(prompt: Json, completion: Json, total: Json) -> tuple[float, float, float]:
+    """Tokens of the prompt, of the completion, and of both. No request is without tokens: two zeros mean that nobody
+    counted, or (in files of others) counted the `total` alone."""
+    one, other = finite(prompt), finite(completion)
+    if one or other:  # NaN too
+        return one, other, one + other
+    return math.nan, math.nan, finite(total) or math.nan
+
+
 def _flag(value: Json) -> int:
     return int(value) if isinstance(value, bool) else -1
 
@@ -100,8 +123,8 @@ def figures(columns: Columns, rows: Rows) -> dict[str, Json]:
 
     distance, turns = taken("distance"), taken("turns")
     parsed = distance[taken("parsed") == 1]
-    tokens = taken("prompt_tokens") + taken("completion_tokens")
-    all_turns = float(measured(turns).sum())
+    tokens = taken("tokens")
+    all_turns = float(measured(turns[tokens == tokens]).sum())  # noqa: PLR0124  # NaN is not
     return {
         "n": len(rows),
         "tool_use": mean(taken("tools")),

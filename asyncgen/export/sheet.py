@@ -165,7 +165,8 @@ class SheetWriter:
         narrow = [name for name, kind in kinds.items() if kind != every[name]]
         if not narrow:
             return
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:  # read_table would import pandas
+            table = file.read()
         columns = {name: table.column(name) for name in table.column_names}
         columns |= {name: array_of(columns[name].to_pylist(), every[name]) for name in narrow}
         write_table(columns, path)

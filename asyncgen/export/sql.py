@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.export.cells import BIGINT, NULL
 from asyncgen.export.sheet import FAILURE, OWN, PARTS, PLACE, ROW, TOP, Column, Sheet
@@ -115,10 +114,12 @@ def _fields(columns: Sequence[Column]) -> list[str]:
 
 
 def _distinct(columns: Sequence[Column]) -> dict[str, Column]:
-    """By name in small letters: SQL ignores case, of `Lat` and `lat` the first counts."""
+    """By name in small letters: SQL ignores case, of `Lat` and `lat` the first counts. What is no name in SQL, however
+    it is quoted, is left out."""
     found: dict[str, Column] = {}
     for column in columns:
-        found.setdefault(column.name.lower(), column)
+        if column.name and "\0" not in column.name:
+            found.setdefault(column.name.lower(), column)
     return found
 
 
@@ -158,6 +159,7 @@ def unclear(sheet: Sheet, sql: str) -> str:
 
 def reason(error: duckdb.Error, sql: str, names: Sequence[str], *, parts: bool = True) -> str:
     """One line, with the names that there are where a name is wrong; `parts`: they may be those of a part."""
+    from asyncgen.config.load import nearest
     from asyncgen.source.conditions import NO_COLUMN, fault
 
     if missing := _NO_FIELD.search(str(error)):

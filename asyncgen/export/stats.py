@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from asyncgen.core.types import Json
 from asyncgen.endpoint.text_calls import split_thinking
-from asyncgen.export.groups import by_run, common_samples, sample_figures, sections
+from asyncgen.export.groups import EDGES, by_run, common_samples, sample_figures, sections
 from asyncgen.export.lost import Lost
-from asyncgen.export.measures import Measures, accuracy, figures, finite, mean, median
+from asyncgen.export.measures import Measures, accuracy, counted, figures, finite, mean, measured, median
 
 if TYPE_CHECKING:
     from asyncgen.export.measures import Column, Columns, Rows
@@ -36,17 +36,19 @@ def _numbers() -> array[float]:
 class Stats:
     """Add traces and failures one by one, then ask for the summary."""
 
-    def __init__(self, difficulty: str = DIFFICULTY) -> None:
+    def __init__(self, difficulty: str = DIFFICULTY, edges: Sequence[float] = EDGES) -> None:
+        """`difficulty`: the column that has it; `edges`: of its bands."""
         self._difficulty = difficulty
+        self._edges = edges
         self._measures = Measures(difficulty)
-        self._lost = Lost(difficulty)
+        self._lost = Lost(difficulty, edges)
         self._turns = 0
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """By what is counted: `stop`, `tool_mode`, `finish_reason`, `calls`, `call_errors`."""
         self._failed: defaultdict[int, Counter[str]] = defaultdict(Counter)
         """By run and reason."""
         self._datasets: defaultdict[int, set[str]] = defaultdict(set)
-        self._turn_tokens = {"prompt": _numbers(), "completion": _numbers()}
+        self._turn_tokens = {"prompt": _numbers(), "completion": _numbers(), "total": _numbers()}
         self._scores: defaultdict[str, array[float]] = defaultdict(_numbers)
         """Those that are not in the rows. Names in the order of the traces, headline ones too."""
         self._flags: defaultdict[str, Counter[bool]] = defaultdict(Counter)
@@ -86,8 +88,9 @@ class Stats:
         self._turns += 1
         self._count("finish_reason", turn["finish_reason"])
         usage = turn["usage"]
-        self._turn_tokens["prompt"].append(finite(usage["prompt_tokens"]))
-        self._turn_tokens["completion"].append(finite(usage["completion_tokens"]))
+        tokens = counted(usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"])
+        for values, number in zip(self._turn_tokens.values(), tokens, strict=True):
+            values.append(number)
         self._with_thinking += bool(turn["reasoning"] or split_thinking(turn["response"])[0])
 
     def _add_scores(self, scores: Mapping[str, Json]) -> None:
@@ -130,7 +133,11 @@ class Stats:
             "accuracy": accuracy(rows["distance"]),
             "turns": _spread(rows["turns"]),
             "tokens_per_turn": {kind: _spread(values) for kind, values in self._turn_tokens.items()},
-            "tokens_per_trace": {kind: _spread(rows[f"{kind}_tokens"]) for kind in self._turn_tokens},
+            "tokens_per_trace": {
+                "prompt": _spread(rows["prompt_tokens"]),
+                "completion": _spread(rows["completion_tokens"]),
+                "total": _spread(rows["tokens"]),
+            },
             "seconds_per_trace": _spread(rows["seconds"]),
             **sample_figures(rows),
             "thinking_share": _share(self._with_thinking, self._turns),
@@ -141,7 +148,7 @@ class Stats:
                 "mean_score": mean(rows["score"][retried]),
                 "mean_score_first_attempt": mean(rows["score"][~retried]),
             },
-            **sections(rows, self._difficulty),
+            **sections(rows, self._difficulty, self._edges),
             "lost": self._lost.result(rows["difficulty"]),
         }
 
@@ -162,7 +169,7 @@ class Stats:
 
     def _common(self, names: Sequence[str], columns: Columns, rows: Sequence[Rows]) -> dict[str, Json]:
         datasets = [self._datasets[run] for run, _ in enumerate(names)]
-        if not all(len(paths) == 1 and paths == datasets[0] for paths in datasets):
+        if all(datasets) and not all(len(paths) == 1 and paths == datasets[0] for paths in datasets):
             seen = ", ".join(sorted(set().union(*datasets))[:5])
             return {"samples": 0, "ties": 0, "runs": [], "why": f"the runs are not all over one dataset: {seen}"}
         common = common_samples(columns, rows)
@@ -172,7 +179,7 @@ class Stats:
     def _score_figures(self, rows: Columns) -> dict[str, Json]:
         shares = {name: {"share": _share(flag[True], flag.total())} for name, flag in self._flags.items()}
         numbers = {
-            name: _spread(rows[_HEADLINE[name]] if name in _HEADLINE else values, "mean", "p50", "p95")
+            name: _of_score(rows[_HEADLINE[name]] if name in _HEADLINE else values)
             for name, values in self._scores.items()
         }
         return shares | numbers
@@ -192,6 +199,15 @@ class Stats:
             "by_name": by_name,
             "modes": self._ranked("tool_mode"),
         }
+
+
+def _of_score(values: Column | array[float]) -> dict[str, float | None]:
+    """Mean and percentiles; of a score that is 0 or 1 everywhere its `share` of ones too."""
+    import numpy as np
+
+    found = _spread(values, "mean", "p50", "p95")
+    known = measured(np.asarray(values))
+    return {**found, "share": found["mean"]} if len(known) and np.isin(known, (0, 1)).all() else found
 
 
 def _spread(values: Column | array[float], *keys: str) -> dict[str, float | None]:

@@ -17,6 +17,7 @@ from asyncgen.core.trace import TRACE_VERSION
 from asyncgen.core.types import Json, ToolMode
 from asyncgen.endpoint.lenient import loads
 from asyncgen.export.trace_json import FILE_NAME
+from asyncgen.rewards.text import answer_tag, last_boxed
 
 JOB = "trace"
 """The job's name in ids of traces that were read from such a folder: a file does not say its job."""
@@ -71,11 +72,19 @@ def trace_line(value: Json, *, index: int, rollout: int, name: str) -> dict[str,
         "conversation_history": history,
         "images": [],
         "final_response": response,
-        "answer": _text(document.get("answer")),
+        "answer": _answer(document, response),
         "reward_score": scores,
         "tool_calls": calls,
         "metadata": _metadata(document, history, calls),
     }
+
+
+def _answer(document: Mapping[str, Json], response: str) -> str:
+    """What the file says; else what the response has in a box or in an answer tag."""
+    if isinstance(said := document.get("answer"), str):
+        return said
+    boxed = last_boxed(response)
+    return (answer_tag(response) or "") if boxed is None else boxed
 
 
 def _metadata(document: Mapping[str, Json], history: Sequence[Json], calls: Sequence[Json]) -> dict[str, Json]:
@@ -160,7 +169,7 @@ def _turn(turn: Mapping[str, Json], number: int, messages: list[dict[str, Json]]
         "model": _text(turn.get("model")),
         "request_id": _text(turn.get("request_id")),
         "seconds": _number(turn.get("seconds")),
-        "attempts": _whole(turn.get("attempts"), 1),
+        "attempts": _whole(turn.get("attempts")),
     }
 
 
@@ -204,7 +213,10 @@ def _whole(value: Json, otherwise: int = 0) -> int:
 
 
 def _number(value: Json) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    try:
+        return float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:  # an integer of over 308 digits
+        return 0.0
 
 
 def _mapping(value: Json) -> dict[str, Any]:

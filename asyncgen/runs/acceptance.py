@@ -7,38 +7,26 @@ part of the SQL.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import duckdb
 
-from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
 from asyncgen.core.trace import Trace
 from asyncgen.core.types import Json
 from asyncgen.engine.acceptor import Verdict
-from asyncgen.source.conditions import NO_COLUMN, ambiguity, fault, one_condition
+from asyncgen.export.sheet import PARTS, TOP
+from asyncgen.export.sql import quoted, reason
+from asyncgen.source.conditions import ambiguity, one_condition
 from asyncgen.source.matching import SHUT, named_columns
 from asyncgen.source.rows import repaired
 from asyncgen.store.card import METADATA
 
-TOP: Mapping[str, str] = {
-    "id": "VARCHAR",
-    "sample_index": "BIGINT",
-    "rollout": "BIGINT",
-    "answer": "VARCHAR",
-    "final_response": "VARCHAR",
-    "config_id": "VARCHAR",
-    "dataset_path": "VARCHAR",
-}
 TOP_PART = "top"
-_FIELDS = {"reward": "reward_score", "meta": "metadata", "data": "sample_data"}
-"""The parts that a condition may name, in the order in which a bare name is looked for, and the trace's fields."""
 _SQL: Mapping[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR"}
-_NO_FIELD = re.compile(r'Could not find key "(.+?)" in struct')
 
 Kinds: TypeAlias = Mapping[str, Mapping[str, str]]
 """SQL types by part (`reward`, `meta`, `data`, `top`) and name."""
@@ -47,7 +35,7 @@ Kinds: TypeAlias = Mapping[str, Mapping[str, str]]
 def kinds_of(task: Task, data: Mapping[str, str]) -> Kinds:
     """Of the task's traces; `data` are those of the dataset's columns."""
     reward = {name: _SQL[score_type(value)] for name, value in task.scores.items()}
-    metadata = {name: _SQL[kind] for name, kind in METADATA.items()}
+    metadata = {name: _SQL[kind] for name, kind in METADATA.items() if name != "accepted"}  # it is what is asked
     headline = {name: reward[score] for name, score in task.headline.items() if score in reward}
     return {"reward": reward, "meta": {**metadata, **headline}, "data": data, TOP_PART: TOP}
 
@@ -107,22 +95,18 @@ class Condition:
 
     def _refuse_ambiguous(self) -> None:
         bare: dict[str, str] = {}
-        for part in _FIELDS:
+        for part in PARTS:
             for name in self._kinds[part]:
                 bare.setdefault(name.lower(), part)
-        names = [name for part in _FIELDS for name in self._kinds[part] if bare[name.lower()] == part]
-        looks = [ambiguity(self._where, list(self._kinds[part]), prefix=part) for part in _FIELDS]
+        names = [name for part in PARTS for name in self._kinds[part] if bare[name.lower()] == part]
+        looks = [ambiguity(self._where, list(self._kinds[part]), prefix=part) for part in PARTS]
         for unclear in filter(None, [*looks, ambiguity(self._where, names)]):
             raise InputError(f"accept {self._where!r}: {unclear}")
 
     def _reason(self, error: duckdb.Error) -> str:
         """One line, with the names that there are where a name is wrong."""
         names = list(dict.fromkeys(name for part in self._kinds.values() for name in part))
-        if missing := _NO_FIELD.search(str(error)):
-            return f"{NO_COLUMN} {missing[1]!r} there{nearest(missing[1], names)}"
-        text = fault(error, self._where, names)
-        prefixes = ", ".join(f"{part}." for part in _FIELDS)
-        return f"{text}; before a name {prefixes} say which is meant" if text.startswith(NO_COLUMN) else text
+        return reason(error, self._where, names)
 
 
 def _named(where: str, kinds: Kinds) -> list[tuple[str, str]]:
@@ -137,11 +121,11 @@ def _query(where: str, columns: Sequence[tuple[str, str]], kinds: Kinds) -> str:
     HUGEINT, so that arithmetic with them does not overflow.
     """
     bare: dict[str, str] = {}
-    structs = {part: dict[str, str]() for part in _FIELDS if part in where.lower()}
+    structs = {part: dict[str, str]() for part in PARTS if part in where.lower()}
     for number, (part, name) in enumerate(columns, 1):
-        bare.setdefault(name.lower(), f"c{number} AS {_quoted(name)}")
+        bare.setdefault(name.lower(), f"c{number} AS {quoted(name)}")
         if part in structs:
-            structs[part].setdefault(name.lower(), f"{_quoted(name)} := c{number}")
+            structs[part].setdefault(name.lower(), f"{quoted(name)} := c{number}")
     for part, fields in structs.items():
         bare[part] = f"struct_pack({', '.join(fields.values()) or 'nothing := NULL'}) AS {part}"
     inside = ", ".join(["c0 AS __row", *(one for name, one in bare.items() if name != "__row")])
@@ -151,7 +135,7 @@ def _query(where: str, columns: Sequence[tuple[str, str]], kinds: Kinds) -> str:
 
 
 def _cell(trace: Trace, part: str, name: str) -> Json:
-    return getattr(trace, name) if part == TOP_PART else getattr(trace, _FIELDS[part]).get(name)
+    return getattr(trace, name) if part == TOP_PART else getattr(trace, PARTS[part]).get(name)
 
 
 def _value(value: Json, kind: str) -> Json:
@@ -168,7 +152,3 @@ def _value(value: Json, kind: str) -> Json:
     if kind == "VARCHAR" and isinstance(value, str | int | float):
         return repaired(str(value))
     return value if fits else None
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

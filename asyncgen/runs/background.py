@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from asyncgen.core.clock import SystemClock
+from asyncgen.core.types import Json
 from asyncgen.runs.loops import loop_factory, raise_file_limit
+from asyncgen.runs.place import output_directory
 
 if TYPE_CHECKING:
     from asyncgen.config.schema import Job
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from asyncgen.engine.driver import Driver
     from asyncgen.runs.execute import Summary, View, Watcher
     from asyncgen.runs.prepare import Options, Prepared
+
+
+STREAM = "stream"
+"""Who holds the run back, in its events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +44,16 @@ class Ears:
     """The outcome is there."""
 
 
+_AT_WORK: set[Background] = set()
+"""Those of this process that have begun and are not over."""
+
+
 class Background:
     """One start of a run. `start`, then `outcome.result()`; the other methods may be called from any thread."""
 
     def __init__(self, job: Job, task: Task, options: Options, ears: Ears) -> None:
+        """Raises InputError for an output directory that will not do."""
+        self.directory = output_directory(job).resolve()
         self.outcome: Future[Summary] = Future()
         """Raises what kept the run from starting, or asyncio.CancelledError."""
         self._job = job
@@ -56,9 +68,19 @@ class Background:
         self._held = False
         self._stop: Callable[[Driver], None] | None = None
 
+    def before(self) -> list[Background]:
+        """Others of this process that are at work in the same directory."""
+        return [one for one in _AT_WORK.copy() if one is not self and one.directory == self.directory]
+
+    @property
+    def is_told_to_end(self) -> bool:
+        """Whether somebody drained or cancelled it."""
+        return self._stop is not None
+
     def start(self) -> None:
         """Once."""
         raise_file_limit()
+        _AT_WORK.add(self)
         self._thread.start()
 
     def join(self) -> None:
@@ -79,10 +101,11 @@ class Background:
         self._soon(lambda: self._obey(say))
 
     def hold(self, why: str) -> None:
-        """Send nothing for now, unless it is paused already. Only in the run's own thread."""
-        if self._view is not None and not self._view.scheduler.paused:
-            self._view.driver.pause(why)
+        """Send nothing for now. Only in the run's own thread."""
+        if self._view is not None and not self._held:
             self._held = True
+            self._view.driver.pause(why, by=STREAM)
+            self._note("pause", text=why)
 
     def let_go(self) -> None:
         """Undo a `hold`; a pause that somebody else asked for stays."""
@@ -91,7 +114,14 @@ class Background:
     def _let_go(self) -> None:
         if self._view is not None and self._held:
             self._held = False
-            self._view.driver.pause("")
+            self._view.driver.pause("", by=STREAM)
+            self._note("resume")
+
+    def _note(self, event: str, **fields: Json) -> None:
+        """For `status`."""
+        if self._view is not None:
+            with suppress(RuntimeError):  # the log is closed: the run is over
+                self._view.store.events.write(event, by=STREAM, **fields)
 
     def _soon(self, call: Callable[[], None]) -> None:
         if self._loop is not None:
@@ -117,6 +147,7 @@ class Background:
         else:
             self.outcome.set_result(summary)
         finally:
+            _AT_WORK.discard(self)
             self._ears.end()
 
     async def _run(self) -> Summary:

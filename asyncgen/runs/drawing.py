@@ -112,7 +112,10 @@ def drawn(picture: Image, marks: Sequence[Mark]) -> Image:
         corners = (x1, y1, max(x1, x2 - 1), max(y1, y2 - 1))
         draw.rectangle(corners, outline=_EDGE, width=width + 2)  # so that it shows on its own colour too
         draw.rectangle(corners, outline=ink, width=width)
-        place = draw.textbbox((x1 + width, y1 + width), mark.label, font=font)
-        draw.rectangle((x1, y1, place[2] + width, place[3] + width), fill=ink)
-        draw.text((x1 + width, y1 + width), mark.label, fill=_EDGE, font=font)
+        place = draw.textbbox((0, 0), mark.label, font=font)
+        across, down = place[2] + 2 * width, place[3] + 2 * width
+        left = max(0, min(x1, copy.width - 1 - across))  # within the picture, also where the box is at its edge
+        top = max(0, min(y1, copy.height - 1 - down))
+        draw.rectangle((left, top, left + across, top + down), fill=ink)
+        draw.text((left + width, top + width), mark.label, fill=_EDGE, font=font)
     return copy

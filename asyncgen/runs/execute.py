@@ -6,6 +6,7 @@ Knows who owns which coroutine, and how it ends. Does not know screens: a Watche
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
@@ -267,9 +268,6 @@ def _assemble(
         watcher.say(f"{job.stop_after_accepted:,} traces are accepted: stopping")
         store.events.write("drain", by="stop_after_accepted")
 
-    def tell_unjudged(trace_id: str, text: str) -> None:
-        store.events.write("accept_error", id=trace_id, text=text)
-
     pool = Pool(
         [
             EndpointSpec(server.target.name, spec.max_concurrency)
@@ -298,6 +296,8 @@ def _assemble(
         requests=requests,
         clock=clock,
     )
+    condition = prepared.condition
+    acceptor = Acceptor(condition.judge, workers, _unjudged(watcher, store)) if condition else None
     driver = Driver(
         setting=setting,
         scheduler=scheduler,
@@ -309,11 +309,25 @@ def _assemble(
         clock=clock,
         grace=job.schedule.grace,
         max_outage=job.endpoint.max_outage,
-        mark=Acceptor(prepared.condition.judge, workers, tell_unjudged).mark if prepared.condition else None,
+        mark=acceptor.mark if acceptor else None,
         goal=job.stop_after_accepted,
         on_goal=tell_goal,
     )
     return driver, scheduler
+
+
+def _unjudged(watcher: Watcher, store: Store) -> Callable[[str, str], None]:
+    """Takes a trace for which `accept` cannot be computed, and why: an event each, and a line for the user once."""
+    told = False
+
+    def tell(trace_id: str, text: str) -> None:
+        nonlocal told
+        if not told:
+            watcher.say(f"accept cannot be computed for {trace_id}, which is not accepted then: {text}")
+        told = True
+        store.events.write("accept_error", id=trace_id, text=text)
+
+    return tell
 
 
 def _summary(

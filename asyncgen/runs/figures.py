@@ -72,6 +72,8 @@ class Figures:
     """Episodes that are not needed any more."""
     durable: int
     """Traces that a power loss cannot take."""
+    stored: int
+    """Traces in the directory, those that this job does not ask for too."""
     reasons: Mapping[str, int]
     """The most frequent ones of the failed."""
     rate: float
@@ -121,7 +123,7 @@ class Figures:
     cost_at_end: float | None
     """The same when nothing is left, if the rest is like the episodes so far."""
     accepted: int | None
-    """None where the job accepts all."""
+    """Of the stored ones; None where the job accepts all."""
     oldest: Sequence[Living]
     """Near the end: the episodes under way for the longest."""
 
@@ -140,7 +142,8 @@ class Meter:
         finished = progress.done + failed
         servers = scheduler.pool.snapshot(now)
         rates = self._history.rates(Mark(now, finished, progress.completion_tokens, [one.done for one in servers]))
-        seconds_left, spread = rates.seconds_left(left, finished)
+        waits = progress.notice or scheduler.paused or scheduler.draining
+        seconds_left, spread = (None, None) if waits else rates.seconds_left(left, finished)
         cost = cost_of(job.endpoint, progress)
         return Figures(
             name=job.name,
@@ -152,6 +155,7 @@ class Meter:
             left=left,
             skipped=progress.skipped,
             durable=progress.done_before + view.store.durable,
+            stored=len(view.store.done),
             reasons=dict(view.store.failed_reasons.most_common(REASONS)),
             rate=rates.window,
             rate_now=rates.now,
@@ -213,7 +217,7 @@ def cost_of(endpoint: EndpointOptions, progress: Progress) -> float | None:
 
 
 def accepted_of(job: Job, progress: Progress) -> int | None:
-    """Traces of the run that are accepted; None where the job accepts all."""
+    """Traces of the directory that are accepted; None where the job accepts all."""
     return progress.accepted_before + progress.accepted if job.condition else None
 
 

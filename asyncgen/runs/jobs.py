@@ -44,15 +44,21 @@ def find_job(job: AnyJob) -> Found:
     elif isinstance(job, type):
         raw = {"task": _spec(job), "name": job.__name__}
         path = Path(job.__name__)
-    else:
+    elif isinstance(job, str | os.PathLike):
         path = job_file(os.fspath(job))
         raw = read_yaml(path)
+    else:
+        raise InputError(
+            f"the job {job!r} is no job: give a built-in name, a job file's path, a mapping or a Task class"
+        )
     return Found(path=path, raw=raw, task_class=load_task_class(str(raw["task"]), path.parent))
 
 
 def _spec(task_class: type[Any]) -> str:
     """`module:Class`, by which the next start finds it too."""
     home, name = task_class.__module__, task_class.__qualname__
+    if not issubclass(task_class, Task):
+        raise InputError(f"the class {home}.{name} is no Task; derive it from asyncgen.Task")
     if getattr(sys.modules.get(home), name, None) is not task_class:
         raise InputError(
             f"the task class {name} is not to be found as {home}:{name}; define it at the top level of a module"

@@ -19,6 +19,8 @@ from asyncgen.store.run_file import read_run
 
 FILE_SUFFIXES = (".jsonl", ".json")
 """Of an output that is one file."""
+_OTHER_FILES = (".csv", ".gz", ".parquet", ".txt", ".tsv", ".xlsx", ".yaml", ".yml", ".zip", ".zst")
+"""Endings of a name that is not meant for a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +81,12 @@ def check_output(out: Path, sources: Sequence[Source]) -> None:
         raise InputError(f"{out} is not empty; give -o a new folder")
     if in_a_run(out):
         raise InputError(f"{out} lies in a run directory, which holds only what the run itself wrote; give another -o")
-    if out.exists() and not out.is_dir() and not is_file_output(out):
+    if is_file_output(out) or out.is_dir():
+        return
+    if out.exists():
         raise InputError(f"{out} is a file; give -o a new folder, or a file named *.jsonl or *.json")
+    if out.suffix.lower() in _OTHER_FILES:
+        raise InputError(f"-o {out}: a file is named *.jsonl or *.json; to other formats asyncgen export writes")
 
 
 def refuse_two_jobs(sources: Sequence[Source]) -> None:

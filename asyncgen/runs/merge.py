@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncgen.core.clock import Clock
+from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
 from asyncgen.runs.derive import open_copy
 from asyncgen.runs.lineage import (
@@ -27,7 +28,7 @@ from asyncgen.runs.lineage import (
 from asyncgen.runs.places import Place, Places, placed
 from asyncgen.runs.reading import status_of
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.line import line_key, line_reason
+from asyncgen.store.line import line_key, line_reason, parse_line
 from asyncgen.store.scan import pack
 
 NAMED = 5
@@ -45,6 +46,8 @@ class SourceCount:
     """That are in the copy."""
     duplicates: int = 0
     """Whose id came before, in this path or in an earlier one."""
+    different: int = 0
+    """Duplicates that are not the same line as the one that counts."""
     left: int = 0
     """(index, rollout) that its job asks for and that have neither trace nor failure."""
     partitions_missing: int = 0
@@ -70,14 +73,15 @@ class Merged:
     out: str
     traces: int = 0
     duplicates: int = 0
+    different: int = 0
     left: int = 0
     failed: int = 0
     """Episodes that failed and have no trace in any source. They are not copied."""
     failed_reasons: dict[str, int] = field(default_factory=dict[str, int])
     short: Short = field(default_factory=Short)
     complete: bool = True
-    """Nothing is left, no partition is missing, nothing failed, and all samples have as many rollouts, unless a job
-    asks for different ones."""
+    """No trace gave way to another one, nothing is left, no partition is missing, nothing failed, and all samples have
+    as many rollouts, unless a job asks for different ones."""
     sources: list[SourceCount] = field(default_factory=list[SourceCount])
 
     def json(self) -> dict[str, Json]:
@@ -98,26 +102,44 @@ def merge(paths: Sequence[Path], out: Path, *, clock: Clock) -> Merged:
     index.read(paths)
     with open_copy(out, lineage, clock) as copy, Places() as places:
         holes = _Holes()
-        group: set[bytes] = set()
+        group: dict[bytes, tuple[int, bytes]] = {}
+        """The lines of one (index, rollout) that count, with the numbers of their sources."""
         last = (-1, -1)
         for place in index.sorted():
             line = places.line(place)
             key = line_key(line)
             if key != last:
-                group, last = set(), key
+                group, last = {}, key
             # a run directory has one job, so its key is enough; the ids of several jobs differ in their names too
             name = _id(line) if is_file_output(out) else b""
             if name in group:
                 report.sources[place.source].duplicates += 1
+                if line != group[name][1]:
+                    _refuse_another_row(sources, group[name], (place.source, line))
+                    report.sources[place.source].different += 1
                 continue
-            group.add(name)
+            group[name] = (place.source, line)
             copy.add(line)
             holes.note(*key)
             report.sources[place.source].traces += 1
         _complete(report, sources, index, holes)
-        counts = {"traces": report.traces, "duplicates": report.duplicates, "failed": report.failed}
+        counts = {name: getattr(report, name) for name in ("traces", "duplicates", "different", "failed")}
         copy.finish({**counts, "left": report.left})
     return report
+
+
+def _refuse_another_row(sources: Sequence[Source], first: tuple[int, bytes], other: tuple[int, bytes]) -> None:
+    """Folders of trace_*.json have no fingerprint: what tells that a row number means two rows is the dataset that the
+    traces name. Raises InputError."""
+    pair = [(sources[number], parse_line(line)) for number, line in (first, other)]
+    paths = [str(trace["dataset_path"]) for _, trace in pair]
+    if all(source.runs for source, _ in pair) or not all(paths) or paths[0] == paths[1]:
+        return
+    (one, trace), (two, _) = pair
+    raise InputError(
+        f"row {trace['sample_index']} is one of {paths[0]} in {one.path} and one of {paths[1]} in {two.path}: "
+        "a row number means one row; choose traces of one dataset"
+    )
 
 
 def _id(line: bytes) -> bytes:
@@ -128,18 +150,34 @@ def _complete(report: Merged, sources: Sequence[Source], index: _PlaceIndex, hol
     """What is missing."""
     report.traces = sum(one.traces for one in report.sources)
     report.duplicates = sum(one.duplicates for one in report.sources)
+    report.different = sum(one.different for one in report.sources)
     for source, count in zip(sources, report.sources, strict=True):
         if source.runs:
             status = status_of(source.path)
             count.left = int(status["left"])
             count.partitions_missing = int(status["partitions"]) - int(status["partitions_started"])
-    report.left = sum(one.left for one in report.sources)
     reasons = _failures([source.path for source in sources], index)
     report.failed, report.failed_reasons = reasons.total(), dict(reasons.most_common())
+    report.left = sum(one.left for one in report.sources)
+    if (total := _asked_alike(sources)) is not None:  # what one has not, another may have
+        report.left = min(report.left, max(0, total - report.traces - report.failed))
     report.short = holes.short()
     uneven = any(_asks_unevenly(run) for source in sources for run in source.runs)
     parts = sum(one.partitions_missing for one in report.sources)
-    report.complete = not (report.left or parts or report.failed or (report.short.samples and not uneven))
+    report.complete = not (
+        report.different or report.left or parts or report.failed or (report.short.samples and not uneven)
+    )
+
+
+def _asked_alike(sources: Sequence[Source]) -> int | None:
+    """How many episodes all of these runs ask for, where all ask for the same; None where they do not."""
+    asked = [
+        (run.get("total"), run.get("selection"), run.get("config", {}).get("dataset"), "derived" in run)
+        for source in sources
+        for run in source.runs
+    ]
+    alike = len(sources) == len(asked) > 0 and all(one == asked[0] for one in asked)
+    return int(asked[0][0]) if alike and isinstance(asked[0][0], int) else None
 
 
 def _asks_unevenly(run: Any) -> bool:

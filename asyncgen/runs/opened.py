@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, SupportsIndex, TypeVar
 
 from asyncgen.core.errors import InputError
 from asyncgen.core.trace import Failure, Trace
@@ -35,7 +36,9 @@ FIRST = 10
 class Lazy(Generic[T]):
     """What is read anew each time that it is looked through."""
 
-    def __init__(self, read: Callable[[], Iterator[T]], count: Callable[[], int]) -> None:
+    def __init__(self, what: str, read: Callable[[], Iterator[T]], count: Callable[[], int]) -> None:
+        """`what`: what it holds, in words."""
+        self._what = what
         self._read = read
         self._count = count
 
@@ -51,6 +54,9 @@ class Lazy(Generic[T]):
         for one in islice(self, max(start, 0), None) if start >= 0 else ():
             return one
         raise IndexError(number)
+
+    def __repr__(self) -> str:
+        return f"<Lazy: {self._what}>"
 
 
 class Run:
@@ -77,8 +83,15 @@ class Run:
 
     @property
     def config(self) -> Mapping[str, Json]:
-        """The job as its latest start resolved it, without secrets; empty where files do not say."""
+        """The job as its latest start resolved it, without secrets; empty where files do not say. Raises DataError."""
         return dict(self._run_file().get("config", {}))
+
+    @property
+    def image_root(self) -> str | None:
+        """Where the run's relative image paths start. Raises DataError."""
+        dataset = self.config.get("dataset")
+        root = dataset.get("image_root") if isinstance(dataset, Mapping) else None
+        return root if isinstance(root, str) else None
 
     def _run_file(self) -> Mapping[str, Json]:
         return {} if self._folder else read_run(run_directories(self.directory)[0])
@@ -95,9 +108,16 @@ class Run:
 
     __reversed__ = None
 
-    def __getitem__(self, which: str | int | tuple[int, int]) -> Trace:
-        """By id, by row number (its first rollout), or by (row number, rollout). Raises KeyError."""
-        row, rollout = which if isinstance(which, tuple) else (which, 0)
+    def __getitem__(self, which: str | SupportsIndex | tuple[SupportsIndex, int]) -> Trace:
+        """By id, by row number (its first rollout), or by (row number, rollout). Raises KeyError, and TypeError for a
+        slice."""
+        if isinstance(which, slice):
+            raise TypeError("a run has no slices: give an id, a row number or (row, rollout)")
+        row, rollout = which if isinstance(which, tuple) and len(which) == 2 else (which, 0)
+        if not isinstance(row, str | SupportsIndex) or row == "":
+            raise KeyError(f"{which!r} is no trace's id, row number, or (row number, rollout)")
+        if not isinstance(row, str) and index(row) < 0:
+            raise KeyError(f"{self.directory} has no trace {which!r}: row numbers are from 0")
         try:
             line = one_trace(self.directory, str(row), rollout)
         except InputError as error:
@@ -108,18 +128,16 @@ class Run:
 
     def __contains__(self, which: object) -> bool:
         """Whether there is such a trace, by id, row number, or (row number, rollout)."""
-        if not isinstance(which, str | int | tuple):
-            return False
         try:
-            self[which]
-        except KeyError:
+            self[which]  # type: ignore[index]  # what is of no such type is not there either
+        except (KeyError, TypeError):
             return False
         return True
 
     def where(self, sql: str) -> Lazy[Trace]:
         """The traces for which this is true; names as in `asyncgen ls --where`. Looking through them raises InputError
         for wrong SQL."""
-        return Lazy(lambda: self._kept(sql), lambda: self._count_kept(sql))
+        return Lazy(f"traces where {sql}", lambda: self._kept(sql), lambda: self._count_kept(sql))
 
     def _kept(self, sql: str) -> Iterator[Trace]:
         from asyncgen.runs.sheets import sheet_of
@@ -138,6 +156,7 @@ class Run:
     def failed(self) -> Lazy[Failure]:
         """The episodes without a trace."""
         return Lazy(
+            f"failed episodes of {self.directory}",
             lambda: (failure_of(line) for line in failures_of([self.directory])),
             lambda: sum(1 for _ in failures_of([self.directory])),
         )
@@ -160,8 +179,7 @@ class Run:
         """`asyncgen.restore_images` with the run's own `image_root`."""
         from asyncgen.runs.restore import restore_images
 
-        image_root = self.config.get("dataset", {}).get("image_root")
-        return restore_images(trace, dataset_path=dataset_path, image_root=image_root)
+        return restore_images(trace, dataset_path=dataset_path, image_root=self.image_root)
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r})"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
 from asyncgen.export.cells import NULL
@@ -49,18 +48,24 @@ class Overview:
 
 
 def overview(
-    opened: OpenSheet, *, truth: Sequence[str] = (), where: str = "", sort: str = "", limit: int = 0
+    opened: OpenSheet,
+    *,
+    truth: Sequence[str] = (),
+    where: str = "",
+    sort: str = "",
+    limit: int = 0,
+    more: Sequence[str] = (),
 ) -> Overview:
     """The first `limit` traces (0: all) for which `where` is true, by the column `sort`, else as they are stored.
 
-    `truth`: the columns of a row to show beside the answer, by default TRUTH. Raises InputError for wrong SQL and an
-    unknown column.
+    `truth`: the columns of a row to show beside the answer, by default TRUTH; `more`: further ones, of any part. Raises
+    InputError for wrong SQL and an unknown column.
     """
     sheet = opened.sheet
     figures = _of_failures(sheet) if opened.table == "failed" else _of_traces(sheet)
     known = {column.name: column.stored for column in sheet.parts["data"] if column.kind != NULL}
     beside = [name for name in truth or TRUTH if name in known] if opened.table == "traces" else []
-    columns = [*figures.values(), *(known[name] for name in beside)]
+    columns = [*figures.values(), *(known[name] for name in beside), *_further(sheet, figures, more)]
     silent = {name for name, sql in figures.items() if sql == NULL} | (set() if beside else {"truth"})
     if not sheet.rows and not where:
         return Overview(0, iter(()), {*figures, "truth"} - silent)
@@ -71,11 +76,12 @@ def overview(
         verdict = opened.kept(where)
         rows += f" SEMI JOIN {verdict.judged.rows} USING ({ROW})"
         total = verdict.kept_count
-    end = f"ORDER BY {order}{ROW}" + (f" LIMIT {limit}" if limit else "")
+    end = f"ORDER BY {order}{ROW}" + (f" LIMIT {limit}" if 0 < limit < total else "")
     found = rows_of(opened.connection, f"SELECT {', '.join(columns)} FROM {rows} {end}")[1]  # noqa: S608  # names of ours
     if _all_accepted(opened):
         silent.add("accepted")
-    return Overview(total, (_row(list(figures), beside, values) for values in found), {*figures, "truth"} - silent)
+    rows_found = (_row(list(figures), beside, more, values) for values in found)
+    return Overview(total, rows_found, {*figures, *more, "truth"} - silent)
 
 
 def _of_traces(sheet: Sheet) -> dict[str, str]:
@@ -97,18 +103,32 @@ def _first(sheet: Sheet, places: Sequence[tuple[str, str]]) -> str:
     return NULL
 
 
-def _row(figures: Sequence[str], truth: Sequence[str], values: Sequence[Json]) -> dict[str, Json]:
+def _row(figures: Sequence[str], truth: Sequence[str], more: Sequence[str], values: Sequence[Json]) -> dict[str, Json]:
     row = dict(zip(figures, values, strict=False))
+    further = dict(zip(more, values[len(figures) + len(truth) :], strict=True))
     if "answer" not in row:
-        return row
-    found = dict(zip(truth, values[len(figures) :], strict=True))
+        return row | further
+    found = dict(zip(truth, values[len(figures) :], strict=False))
     names = list(row)
     after = names.index("answer") + 1
     return {
         **{name: row[name] for name in names[:after]},
         "truth": found,
         **{name: row[name] for name in names[after:]},
+        **further,
     }
+
+
+def _further(sheet: Sheet, figures: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    """SQL of the columns; without a trace any name may be right. Raises InputError."""
+    known = _sortable(sheet, figures)
+    for name in names:
+        if name.lower() not in known and sheet.rows:
+            from asyncgen.config.load import nearest
+
+            near = nearest(name, dict.fromkeys([*names_of(sheet), *figures]))
+            raise InputError(f"--columns: no column {name!r}{near}")
+    return [known.get(name.lower(), NULL) for name in names]
 
 
 def _all_accepted(opened: OpenSheet) -> bool:
@@ -120,6 +140,8 @@ def _all_accepted(opened: OpenSheet) -> bool:
 
 def _order(sheet: Sheet, figures: Mapping[str, str], sort: str) -> str:
     """What ORDER BY begins with. `COL`, `COL desc` or `-COL`; quotes around the name are not needed."""
+    from asyncgen.config.load import nearest  # reads YAML, of which a list has none
+
     known = _sortable(sheet, figures)
     for name, direction in _readings(sort.strip()):
         if sql := known.get(name.lower()):

@@ -6,7 +6,7 @@ Knows what must be true before a run may start; what fails here leaves no new di
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +157,7 @@ async def _prepare(
     if changes:
         store.events.write("config_change", config_id=config_id, changes=changes)
     notes = [*_notes(job, store, selected), *_slips(job, task, source), *_another_dataset(known, shape, counts)]
+    notes += _other_marks(job, past) if known else ()
     specs = [replace(one.spec, model=model) for one, model in zip(asked, models, strict=True)]
     return Prepared(
         job=replace(job, endpoints=tuple(specs)),
@@ -297,6 +298,8 @@ def _write_run(
 ) -> None:
     from importlib.metadata import version
 
+    from asyncgen.runs.acceptance import score_type
+
     config_id, shape = named_shape
     run = {
         "name": job.name,
@@ -316,17 +319,13 @@ def _write_run(
     if "started" in past:
         run["started"] = past["started"]
     write_run(store.directory, run, files=DISK, clock=clock)
-    types = {key: _score_type(value) for key, value in task.scores.items()}
+    types = {key: score_type(value) for key, value in task.scores.items()}
     headline = {name: types[key] for name, key in task.headline.items() if key in types}
     write_card(store.directory, name=job.name, score_types=types, headline_types=headline, files=DISK)
     if job.schedule.partition:
         write_card(
             store.directory.parent, name=job.name, score_types=types, headline_types=headline, files=DISK, parts=True
         )
-
-
-def _score_type(failure: float | bool | str) -> type:  # a score
-    return float if isinstance(failure, int) and not isinstance(failure, bool) else type(failure)
 
 
 def _slips(job: Job, task: Task, source: Source) -> list[str]:
@@ -338,6 +337,17 @@ def _slips(job: Job, task: Task, source: Source) -> list[str]:
     if source.image_columns and type(task).prompt is Task.prompt and IMAGE_MARKER not in task.user:
         found.append(f"no picture is sent: the prompt has no <image> (image column: {', '.join(source.image_columns)})")
     return found
+
+
+def _other_marks(job: Job, past: Mapping[str, Any]) -> Iterator[str]:
+    """Traces keep the mark that they got: worth a line where it is by another condition."""
+    before = past.get("config", {}).get("accept")
+    if job.condition and before != job.condition:
+        by = f"by accept {before!r}" if before else "without accept: all as accepted"
+        yield (
+            f"accept is another one now: the traces that there are keep their marks ({by}), and count by them; "
+            "asyncgen filter DIR --where SQL -o OUT selects by any condition"
+        )
 
 
 def _notes(job: Job, store: Store, selected: Selected) -> list[str]:

@@ -15,13 +15,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from asyncgen.core.errors import InputError
+from asyncgen.core.errors import DataError, InputError
 from asyncgen.core.types import Json
 from asyncgen.export.trace_folder import read_trace_json
 from asyncgen.store.events import read_events
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.layout import RUN_FILE, parse_part
-from asyncgen.store.line import line_key, line_reason
+from asyncgen.store.layout import EVENTS_FILE, RUN_FILE, parse_part
+from asyncgen.store.line import line_accepted, line_key, line_reason
 from asyncgen.store.lock import read_holder
 from asyncgen.store.read import find_trace, iter_lines, iter_traces, run_directories
 from asyncgen.store.run_file import read_run
@@ -87,7 +87,7 @@ def in_a_run(path: Path) -> bool:
 
 
 def status_of(path: Path) -> dict[str, Json]:
-    """Counts, rate and holder of a run, its partitions added up. Raises InputError."""
+    """Counts, rate and holder of a run, its partitions added up. Raises InputError, DataError."""
     parts = [_status(directory) for directory in run_directories(path)]
     reasons = sum((Counter(part["failed_reasons"]) for part in parts), Counter[str]())
     running = [part for part in parts if part["holder"]]
@@ -104,6 +104,7 @@ def status_of(path: Path) -> dict[str, Json]:
         **{key: sum(part[key] for part in parts) for key in ("total", "done", "failed", "skipped")},
         "left": left,
         "stored": sum(part["stored"] for part in parts),
+        "accepted": _accepted(parts),
         "paused": next((part["paused"] for part in parts if part["paused"]), ""),
         "servers_down": sorted({server for part in parts for server in part["servers_down"]}),
         "failed_reasons": dict(reasons.most_common()),
@@ -127,9 +128,9 @@ def _joint_state(states: Sequence[str]) -> str:
 
 def _status(directory: Path) -> dict[str, Any]:
     run = read_run(directory)
-    stored = DoneIndex()
+    stored, accepted = DoneIndex(), 0
     for line in iter_lines(directory):
-        stored.add(*line_key(line))
+        accepted += stored.add(*line_key(line)) and line_accepted(line)
     reasons: dict[tuple[int, int], str] = {}
     for line in iter_lines(directory, "failed"):
         if (key := line_key(line)) not in stored:
@@ -139,18 +140,39 @@ def _status(directory: Path) -> dict[str, Any]:
     holder = None if stop else _live_holder(directory)
     counts = counts_of(run, events, stored=len(stored), failures=len(reasons))
     return {
-        "name": run["name"],
+        "name": _text(run, "name", directory),
         "directory": str(directory),
         "stored": len(stored),
+        "accepted": accepted if _mapping(run, "config").get("accept") else None,
         "paused": _pause(events) if holder else "",
         "servers_down": _servers_down(events) if holder else [],
         "state": "running" if holder else "complete" if not counts.left else "interrupted",
         "holder": holder,
-        "config_id": run["config_id"],
+        "config_id": _text(run, "config_id", directory),
         **asdict(counts),
         "failed_reasons": dict(Counter(reasons.values())),
-        "rate_per_minute": _rate(start, stop, counts.done + counts.failed, live=holder is not None),
+        "rate_per_minute": 0.0  # a copy has no episodes of its own
+        if "derived" in run
+        else _rate(start, stop, counts.done + counts.failed, live=holder is not None),
     }
+
+
+def _accepted(parts: Sequence[Mapping[str, Any]]) -> int | None:
+    """Traces that are marked so; None where no part has such a condition."""
+    known = [part["accepted"] for part in parts if part["accepted"] is not None]
+    return sum(known) if known else None
+
+
+def _mapping(run: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Empty where run.json has none."""
+    return value if isinstance(value := run.get(key), dict) else {}
+
+
+def _text(run: Mapping[str, Any], key: str, directory: Path) -> str:
+    """Raises DataError where run.json has none."""
+    if not isinstance(value := run.get(key), str):
+        raise DataError(f"{directory / RUN_FILE} has no text for {key!r}; put a copy in its place")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,15 +189,22 @@ class Counts:
 
 def counts_of(run: Mapping[str, Any], events: Sequence[dict[str, Any]], *, stored: int, failures: int) -> Counts:
     """What the latest start said, and what came since. `stored`: traces that are there, `failures`: failed episodes
-    without one."""
+    without one. Raises DataError."""
     start, stop = latest_start(events)
-    done = int(start.get("done", 0)) + stored - int(start.get("stored", 0))
-    new_failed = max(0, failures - int(start.get("stored_failed", 0)))  # those tried again were there before
-    failed = int(stop.get("failed", int(start.get("failed", 0)) + new_failed))
-    skipped = next((int(event["skipped"]) for event in reversed(events) if "skipped" in event), 0)
-    total = int(run.get("total", 0))
+    done = _count(start, "done") + stored - _count(start, "stored")
+    new_failed = max(0, failures - _count(start, "stored_failed"))  # those tried again were there before
+    failed = _count(stop, "failed") if "failed" in stop else _count(start, "failed") + new_failed
+    skipped = _count(next((event for event in reversed(events) if "skipped" in event), {}), "skipped")
+    total = _count(run, "total", RUN_FILE)
     left = max(0, total - done - failed - skipped)
     return Counts(total=total, done=done, failed=failed, left=left, skipped=skipped)
+
+
+def _count(source: Mapping[str, Any], key: str, file: str = EVENTS_FILE) -> int:
+    """0 where there is none. Raises DataError."""
+    if not isinstance(value := source.get(key, 0), int):
+        raise DataError(f"{file} is damaged: {key!r} is no number; put a copy in its place")
+    return value
 
 
 def latest_start(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -203,7 +232,8 @@ def _pause(events: Iterable[dict[str, Any]]) -> str:
             case "resume":
                 pauses.pop(str(event.get("by", "")), None)
             case "drain":
-                pauses.pop("ctl", None)
+                for by in ("ctl", "stream"):
+                    pauses.pop(by, None)
     return "; ".join(pauses.values())
 
 
@@ -258,10 +288,18 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _rate(start: Mapping[str, Any], stop: Mapping[str, Any], finished: int, *, live: bool) -> float:
-    """Episodes a minute of the latest start. 0.0 where its end is not known."""
+    """Episodes a minute of the latest start. 0.0 where its end is not known. Raises DataError."""
     if not start or not (stop or live):
         return 0.0
-    end = datetime.fromisoformat(stop["time"]) if stop else datetime.now(UTC)
-    seconds = (end - datetime.fromisoformat(start["time"])).total_seconds()
-    new = finished - start.get("done", 0) - start.get("failed", 0)
+    end = _time(stop) if stop else datetime.now(UTC)
+    seconds = (end - _time(start)).total_seconds()
+    new = finished - _count(start, "done") - _count(start, "failed")
     return max(0.0, 60 * new / seconds) if seconds > 0 else 0.0
+
+
+def _time(event: Mapping[str, Any]) -> datetime:
+    """Raises DataError."""
+    try:
+        return datetime.fromisoformat(event["time"]).astimezone(UTC)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{EVENTS_FILE} is damaged: an event has no time; put a copy in its place") from error

@@ -6,12 +6,13 @@ Knows ids and row numbers, run directories and folders of trace_*.json. Reads on
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from asyncgen.core.errors import InputError
 from asyncgen.export.trace_folder import read_trace_json
-from asyncgen.runs.reading import is_trace_folder, one_trace
+from asyncgen.runs.reading import FIRST, is_trace_folder, one_trace, traces_of
 from asyncgen.store.layout import KINDS
 from asyncgen.store.line import id_key, line_key, parse_line
 from asyncgen.store.read import run_directories, stored_lines
@@ -21,12 +22,35 @@ def rollouts_of(path: Path, which: str) -> list[dict[str, Any]]:
     """The traces of a sample, and the failures of rollouts without one, by rollout. `which` is a row number or the id
     of any of them; `""` is the sample of the first trace. Raises InputError where there is none.
     """
-    index = _index(which or one_trace(path, "", 0)["id"])
-    found = list(_of_folder(path, index) if is_trace_folder(path) else _of_run(path, index))
+    of_files = is_trace_folder(path)
+    by_id = not which or (of_files and "/" in which)  # a file's number, and so its id, need not be its row's
+    index = one_trace(path, which, 0)["sample_index"] if by_id else _index(which)
+    found = list(_of_folder(path, index) if of_files else _of_run(path, index))
     if not found:
-        one_trace(path, str(index), 0)  # says what there is
-        raise InputError(f"{path} has no trace of row {index}")
+        raise InputError(f"{path} has no trace {which}{_known(path)}")
     return sorted(found, key=lambda line: line["rollout"])
+
+
+def first_of_rollout(path: Path, rollout: int) -> dict[str, Any]:
+    """The first stored trace that is its sample's rollout of that number. Raises InputError where there is none."""
+    if is_trace_folder(path):
+        found = next((trace for trace in read_trace_json(path) if trace["rollout"] == rollout), None)
+    else:
+        lines = (stored.line for stored in stored_lines(run_directories(path)))
+        found = next((parse_line(line) for line in lines if line_key(line)[1] == rollout), None)
+    if found is None:
+        raise InputError(f"{path} has no trace of rollout {rollout}{_known(path)}")
+    return found
+
+
+def _known(path: Path) -> str:
+    """What is there, in words that follow what is not."""
+    first = list(islice(traces_of([path]), FIRST))
+    if not first:
+        return ": it has no traces yet"
+    rows = list(dict.fromkeys(str(trace["sample_index"]) for trace in first))
+    named = f"{'row' if len(rows) == 1 else 'rows'} {', '.join(rows)}"
+    return f"; the first that it has: {', '.join(trace['id'] for trace in first)} ({named})"
 
 
 def _index(which: str) -> int:

@@ -5,7 +5,7 @@ Knows how a knob is written as a keyword. Does not know which values are right: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from asyncgen.config.knobs import Knob
@@ -26,6 +26,8 @@ def by_path(given: Mapping[str, Any], knobs: Sequence[Knob]) -> dict[str, Any]:
     known = {word: one.path for one in knobs for word in keywords(one)} | {word: word for word in SERVERS}
     values: dict[str, Any] = {}
     for name, value in given.items():
+        if not isinstance(name, str):
+            raise InputError(f"the setting {name!r} has no name that is a text")
         path = known.get(name.replace(".", "__"))
         if path is None:
             alike = [word for word in known if ("__" in word) == ("__" in name or "." in name)]
@@ -34,6 +36,15 @@ def by_path(given: Mapping[str, Any], knobs: Sequence[Knob]) -> dict[str, Any]:
             raise InputError(f"the setting {path} is given twice; leave one away")
         values[path] = plain(value)
     return values
+
+
+def texts(what: str, value: Any) -> tuple[str, ...]:
+    """One text or several; none for None and `""`. Raises InputError."""
+    several = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
+    found = tuple(value) if several else () if value is None or value == "" else (value,)
+    if not all(isinstance(one, str) for one in found):
+        raise InputError(f"{what} {value!r}: give a text, or a list of texts")
+    return found
 
 
 def keywords(knob: Knob) -> list[str]:

@@ -51,13 +51,16 @@ SHAPING = ("max_turns", "temperature", "max_tokens")
 
 
 def _rules_shape(rules: Sequence[Rule]) -> dict[str, Json]:
-    """What of the rules shapes text, nothing where they do not: which rows are done, and how often, does not."""
-    kept = [
-        {"where": rule.where} | {name: value for name in SHAPING if (value := getattr(rule, name)) is not None}
-        for rule in rules
-        if not rule.drop
-    ]
-    return {"rules": kept} if any(len(one) > 1 for one in kept) else {}
+    """What of the rules shapes text, nothing where they do not: which rows are done, and how often, does not. Nor do
+    rules after the last one that does: their rows have the job's own settings, as those that no rule takes. By
+    condition, so that a diff names the rule whatever its number is; and the conditions in their order."""
+    kept: dict[str, dict[str, Json]] = {}
+    for rule in rules:
+        if not rule.drop and rule.where not in kept:  # of two with one condition the second takes nothing
+            kept[rule.where] = {name: value for name in SHAPING if (value := getattr(rule, name)) is not None}
+    while kept and not kept[last := next(reversed(kept))]:
+        del kept[last]
+    return {"rules": {"order": list(kept), "where": kept}} if kept else {}
 
 
 def temperatures_of(job: Job) -> list[float]:

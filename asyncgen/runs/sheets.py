@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
 from asyncgen.export.sheet import FILE, INDEX, LENGTH, OFFSET, ROLLOUT, SOURCE, Sheet, SheetWriter, Spot
@@ -34,7 +33,9 @@ from asyncgen.export.sql import (
 from asyncgen.export.turns import RowWriter, call_writer, turn_writer
 from asyncgen.export.where import Clause, Judged
 from asyncgen.runs.places import Place, Places, Seen, first_placed, placed
+from asyncgen.runs.reading import is_trace_folder
 from asyncgen.store.line import parse_line
+from asyncgen.store.read import run_directories
 
 if TYPE_CHECKING:
     import duckdb
@@ -166,6 +167,8 @@ def _spot(place: Place) -> Spot:
 
 def _tables(paths: Sequence[Path], folder: Path, query: str) -> dict[str, Sheet | RowWriter]:
     """Those that the query names, by name; of the traces one look is enough for three."""
+    for path in paths:  # looked at also where the query names none of the tables
+        _ = is_trace_folder(path) or run_directories(path)
     named = {table for table in TABLES if re.search(rf"\b({table}|show)\b", query, re.IGNORECASE)}
     sql = "*" if _EVERY_COLUMN.search(query) else query
     traces, failed = SheetWriter(folder, sql=sql), SheetWriter(folder, sql=sql, failed=True, name="failed")
@@ -223,6 +226,8 @@ def _fetched(
 
 
 def _wrong(error: duckdb.Error, query: str, tables: Mapping[str, Sheet | RowWriter]) -> InputError:
+    from asyncgen.config.load import nearest
+
     if missing := _NO_TABLE.search(str(error)):
         return InputError(f"sql {query!r}: no table {missing[1]!r}{nearest(missing[1], TABLES)}")
     parts = any(isinstance(one, Sheet) for one in tables.values())

@@ -18,7 +18,7 @@ from asyncgen.runs.reading import counts_of, is_live
 from asyncgen.store.audit import Said, audit
 from asyncgen.store.events import read_events
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.layout import KINDS, OPEN, QUARANTINE, Kind, sealed_path
+from asyncgen.store.layout import EVENTS_FILE, KINDS, OPEN, QUARANTINE, RUN_FILE, Kind, parse_part, sealed_path
 from asyncgen.store.line import line_key
 from asyncgen.store.read import run_directories, shards
 from asyncgen.store.run_file import read_run
@@ -102,7 +102,11 @@ class Report:
 def verify(path: Path) -> list[Report]:
     """A run directory, or each partition in a folder of them. Raises InputError, DataError for a broken run.json."""
     seen = DoneIndex()
-    return [_verify(directory, seen) for directory in run_directories(path)]
+    reports = [_verify(directory, seen) for directory in run_directories(path)]
+    numbers = [part for report in reports if (part := parse_part(Path(report.directory).name))]
+    if numbers and (missing := numbers[0][1] - len(numbers)) > 0 and Path(reports[0].directory) != path:
+        reports[0].notes.append(f"partitions of {numbers[0][1]} that are not there: {missing:,}")
+    return reports
 
 
 def _verify(directory: Path, seen: DoneIndex) -> Report:
@@ -213,15 +217,22 @@ def ledger(events: Iterable[Mapping[str, Any]], now: int) -> tuple[int, list[str
     for event in events:
         match event.get("event"):
             case "start":
-                base = int(event.get("stored", 0))
+                base = _whole(event, "stored")
                 if base < most:
                     notes.append(f"traces that were gone at the start of {event.get('time', '?')}: {most - base:,}")
                 most = max(most, base)
             case "stop":
-                most = max(most, base + int(event.get("saved", 0)))
+                most = max(most, base + _whole(event, "saved"))
             case "salvage":
-                most = int(event.get("stored", 0))
+                most = _whole(event, "stored")
     return max(0, most - now), notes
+
+
+def _whole(said: Mapping[str, Any], key: str, file: str = EVENTS_FILE, *, otherwise: int = 0) -> int:
+    """Raises DataError."""
+    if not isinstance(value := said.get(key, otherwise), int):
+        raise DataError(f"{file} is damaged: {key!r} is no number; put a copy in its place")
+    return value
 
 
 def count(run: Mapping[str, Any], events: Sequence[dict[str, Any]], *, stored: int, failures: int) -> Counts | None:
@@ -230,7 +241,7 @@ def count(run: Mapping[str, Any], events: Sequence[dict[str, Any]], *, stored: i
         return None
     found = counts_of(run, events, stored=stored, failures=failures)
     selection = run.get("selection", {})
-    filtered = int(selection.get("filtered", 0)) * int(selection.get("rollouts", 1))
+    filtered = _whole(selection, "filtered", RUN_FILE) * _whole(selection, "rollouts", RUN_FILE, otherwise=1)
     return Counts(
         expected=found.total + filtered,
         done=found.done,

@@ -57,7 +57,8 @@ def fault(error: duckdb.Error, where: str, names: Sequence[str]) -> str:
     if name := _bare_name(where, names, near[1] if near else ""):
         return f'write "{name}" in double quotes'
     if unknown := UNKNOWN_COLUMN.search(text):
-        return f"{NO_COLUMN} {unknown[1]!r}{nearest(unknown[1], names)}{_text_hint(where, unknown[1])}"
+        hint = _text_hint(where, unknown[1])
+        return f"{NO_COLUMN} {unknown[1]!r}{hint or nearest(unknown[1], names)}"
     if near and near[1] == ")" and f"LINE {where.count(chr(10)) + 2}:" in text:
         return _end(where)
     return text.split("\n", 1)[0]

@@ -26,15 +26,25 @@ class DoneIndex:
 
     def __init__(self, keys: Iterable[Any] = ()) -> None:
         """`keys`: arrays (or buffers) of packed keys, in any order, doubles allowed."""
-        import numpy as np
-
-        arrays = [np.asarray(part, dtype=np.uint64) for part in keys]
-        self._np = np
-        self._keys: Keys = np.concatenate(arrays) if arrays else np.empty(0, np.uint64)
+        self._np: Any = None
+        """numpy, when it is needed: a small run is looked at without it."""
+        self._keys: Keys = ()  # type: ignore[assignment]  # as long as there is no array
+        self._fresh: set[int] = set()
+        parts = list(keys)
+        if not parts:
+            return
+        np = self._numpy()
+        self._keys = np.concatenate([np.asarray(part, dtype=np.uint64) for part in parts])
         self._keys.sort()
         if (doubles := self._keys[1:] == self._keys[:-1]).any():
             self._keys = np.delete(self._keys, doubles.nonzero()[0])
-        self._fresh: set[int] = set()
+
+    def _numpy(self) -> Any:
+        if self._np is None:
+            import numpy as np
+
+            self._np, self._keys = np, np.empty(0, np.uint64)
+        return self._np
 
     def __len__(self) -> int:
         return len(self._keys) + len(self._fresh)
@@ -56,8 +66,9 @@ class DoneIndex:
             return False
         self._fresh.add(pack(index, rollout))
         if len(self._fresh) >= _FRESH:
-            fresh = self._np.array(sorted(self._fresh), dtype=self._np.uint64)
-            self._keys = self._np.insert(self._keys, self._keys.searchsorted(fresh), fresh)
+            np = self._numpy()
+            fresh = np.array(sorted(self._fresh), dtype=np.uint64)
+            self._keys = np.insert(self._keys, self._keys.searchsorted(fresh), fresh)
             self._fresh.clear()
         return True
 
@@ -75,7 +86,8 @@ class DoneIndex:
 
     def rollouts(self) -> set[int]:
         """Those of which there is any key: 15 ms at a million."""
-        old: list[int] = self._np.unique(self._keys.astype(self._np.uint16)).tolist()  # the low 16 bits
+        np = self._numpy()
+        old: list[int] = np.unique(self._keys.astype(np.uint16)).tolist()  # the low 16 bits
         return {*old, *(packed & 0xFFFF for packed in self._fresh)}
 
     def missing(self, indexes: NDArray[Any], rollouts: int | NDArray[Any]) -> Iterator[tuple[int, int]]:
@@ -84,7 +96,7 @@ class DoneIndex:
 
         Lazy: a sample is looked up when its turn comes, so what is added meanwhile is not given out.
         """
-        np = self._np
+        np = self._numpy()
         counts = np.broadcast_to(np.asarray(rollouts, dtype=np.int64), (len(indexes),))
         for start in range(0, len(indexes), _CHUNK):
             chunk = np.asarray(indexes[start : start + _CHUNK], dtype=np.uint64)
@@ -98,7 +110,7 @@ class DoneIndex:
 
     def samples(self) -> tuple[Keys, Keys]:
         """The row numbers of which there are keys, sorted, and how many of each."""
-        np = self._np
+        np = self._numpy()
         fresh = np.fromiter(self._fresh, dtype=np.uint64, count=len(self._fresh))
         indexes, counts = np.unique(np.concatenate([self._keys, fresh]) >> np.uint64(16), return_counts=True)
         return indexes, counts.astype(np.uint64)
@@ -106,6 +118,7 @@ class DoneIndex:
     def _in_array(self, wanted: Keys) -> NDArray[Any]:
         """Booleans, one a key."""
         if not len(self._keys):
-            return self._np.zeros(len(wanted), dtype=bool)
-        at = self._np.minimum(self._keys.searchsorted(wanted), len(self._keys) - 1)
-        return self._np.equal(self._keys[at], wanted)
+            return self._numpy().zeros(len(wanted), dtype=bool)  # type: ignore[no-any-return]  # numpy, loaded late
+        np = self._numpy()
+        at = np.minimum(self._keys.searchsorted(wanted), len(self._keys) - 1)
+        return np.equal(self._keys[at], wanted)  # type: ignore[no-any-return]  # numpy, loaded late

@@ -15,6 +15,9 @@ from asyncgen.store.layout import OPEN, RUN_FILE, Kind, open_shards, parse_part,
 from asyncgen.store.line import id_key, line_key, parse_line
 from asyncgen.store.scan import keyed_lines, pack, whole_lines
 
+_NAMED = 5
+"""Runs that are named where a folder is none."""
+
 
 class StoredLine(NamedTuple):
     """A line, and where it stands."""
@@ -47,7 +50,8 @@ def run_directories(path: Path) -> list[Path]:
 
 def _runs_inside(path: Path) -> list[str]:
     folders = sorted(path.iterdir()) if path.is_dir() else []
-    return [str(one) for one in folders if (one / RUN_FILE).is_file()][:5]
+    runs = [str(one) for one in folders if (one / RUN_FILE).is_file()]
+    return runs if len(runs) <= _NAMED else [*runs[:_NAMED], "…"]
 
 
 def shards(directory: Path, kind: Kind = "traces", *, live: bool = True) -> list[Path]:

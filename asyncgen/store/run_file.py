@@ -23,6 +23,8 @@ from asyncgen.store.layout import RUN_FILE
 from asyncgen.store.line import dump
 
 HIDDEN = "***"
+_KINDS = {"config": dict, "configs": dict, "dataset": dict, "scores": dict, "selection": dict, "derived": dict}
+"""Members that are mappings where they are there."""
 PROMPTS = frozenset({"task_options", "tools"})
 """Keys of a config under which texts stand as they are sent."""
 _WORD = re.compile("authorization|api[_-]?key|token|password|passwd|secret|cookie|credentials?", re.IGNORECASE)
@@ -58,6 +60,8 @@ def read_run(directory: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not JSON ({error}); put a copy in its place or start a new directory") from None
     if not isinstance(run, dict):
         raise DataError(f"{path} holds no JSON object; put a copy in its place or start a new directory")
+    if wrong := [key for key, kind in _KINDS.items() if not isinstance(run.get(key, kind()), kind)]:
+        raise DataError(f"{path} is damaged: {', '.join(wrong)}; put a copy in its place or start a new directory")
     return run
 
 

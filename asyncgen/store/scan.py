@@ -49,7 +49,9 @@ def keyed_lines(path: Path) -> Iterator[tuple[tuple[int, int], bytes]]:
 
 
 def _bad(path: Path, number: int, problem: str) -> DataError:
-    return DataError(f"{path}:{number}: {problem}; take that line out of the file: what it held is done again")
+    return DataError(
+        f"{path}:{number}: {problem}; asyncgen verify DIR --salvage takes such lines out, and a run does them again"
+    )
 
 
 def verify_shard(path: Path) -> Iterator[tuple[int, int, str]]:

@@ -6,15 +6,15 @@ Knows the keys of a trace line and the width of a terminal. Every text is cleane
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from asyncgen.core.types import Json
 from asyncgen.view.show import truth_text, value_text
 from asyncgen.view.terminal import clean, one_line
 
-NARROWEST = 36
-"""Cells of a column; where fewer fit, columns go below each other."""
+NARROWEST = 28
+"""Cells of a column; where fewer fit, columns go below each other. Four have room in 130."""
 LONGEST = 20_000
 """Characters of a text that are shown."""
 LABEL = 10
@@ -33,9 +33,11 @@ def render_rollouts(lines: Sequence[Line], *, width: int, truth: Sequence[str] =
     known: Json = next((line["sample_data"] for line in lines if line["sample_data"]), {})
     said = truth_text(known, truth)
     count = f"{len(lines)} rollouts" if len(lines) > 1 else "1 rollout"
+    all_accepted = all(line["metadata"].get("accepted", True) for line in lines if "reason" not in line)
+    silent = {"accepted"} if all_accepted else set()
     fitting = max(1, min(len(lines), (width - LABEL) // (NARROWEST + _GAP)))
     cells = max(1, (width - LABEL) // fitting - _GAP)
-    blocks = [_block(lines[start : start + fitting], cells) for start in range(0, len(lines), fitting)]
+    blocks = [_block(lines[start : start + fitting], cells, silent) for start in range(0, len(lines), fitting)]
     return "\n\n".join([f"{job}/{index}: {count}" + (f"   truth: {said}" if said else ""), *blocks])
 
 
@@ -53,17 +55,23 @@ def _facts(line: Line) -> dict[str, str]:
         "distance": f"{_figure(distance)} km" if distance is not None else "",
         "turns": str(metadata["total_turns"]),
         "calls": str(metadata["num_tool_calls"] or ""),
-        "tokens": f"{metadata['prompt_tokens']:,} + {metadata['completion_tokens']:,}",
+        "tokens": _tokens(metadata),
         "stop": one_line(metadata["stop"]),
-        "accepted": "" if failed else "yes" if metadata["accepted"] else "no",
+        "accepted": "" if failed else "yes" if metadata.get("accepted", True) else "no",
     }
+
+
+def _tokens(metadata: Mapping[str, Json]) -> str:
+    prompt, completion = metadata["prompt_tokens"], metadata["completion_tokens"]
+    return f"{prompt:,} + {completion:,}" if prompt or completion else ""
 
 
 def _figure(value: Json) -> str:
     return "" if value is None else value_text(value)
 
 
-def _block(lines: Sequence[Line], cells: int) -> str:
+def _block(lines: Sequence[Line], cells: int, silent: Collection[str]) -> str:
+    """`silent`: rows that say nothing."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -74,7 +82,7 @@ def _block(lines: Sequence[Line], cells: int) -> str:
         table.add_column(width=cells, overflow="fold")
     facts = [_facts(line) for line in lines]
     for name in facts[0]:
-        if any(one[name] for one in facts):
+        if name not in silent and any(one[name] for one in facts):
             table.add_row(name, *(Text(one[name]) for one in facts))
     table.add_row()
     table.add_row("response", *(Text(_cut(clean(line["final_response"]))) for line in lines))

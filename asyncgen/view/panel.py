@@ -19,7 +19,7 @@ SERVERS = 8
 """Servers with a line of their own, where there is room."""
 OTHER_LINES = 11
 """Rows that the servers leave to the rest."""
-SCORES = 6
+SCORES = 9
 TOOLS = 5
 BAR = 32
 """Columns of the bar at most."""
@@ -161,7 +161,7 @@ def _speed(figures: Figures) -> Iterator[str]:
     yield f"out {figures.tokens_a_second:,.0f} tok/s"
     if figures.order:
         yield "ordered by difficulty"
-        yield f"({figures.order})"
+        yield figures.order
 
 
 def _load(figures: Figures) -> Iterator[str]:
@@ -196,7 +196,7 @@ def _work(figures: Figures) -> Iterator[str]:
 
 def _spent(figures: Figures) -> Iterator[str]:
     if figures.accepted is not None:
-        share = figures.accepted / figures.done if figures.done else None
+        share = figures.accepted / figures.stored if figures.stored else None
         yield f"accepted {figures.accepted:,} ({percent(share)})"
     yield f"tokens {figures.prompt_tokens:,} + {figures.completion_tokens:,}"
     if figures.cost is not None:
@@ -221,4 +221,4 @@ def _servers(servers: Sequence[EndpointFigures], *, room: int) -> Iterator[Line]
     if others:
         unwell = sum(one.state != "ok" for one in others)
         rest = f"{unwell} of them not ok" if unwell else "all ok"
-        yield Line(19, (f"… {len(others)} more servers, {rest}",))
+        yield Line(19, (f"… {len(others)} more server{'s' if len(others) > 1 else ''}, {rest}",))

@@ -29,6 +29,8 @@ _LONGEST_NAME = 40
 _NEAREST_KM, _FARTHEST_KM = 0.1, 20_038.0
 """A distance of 0 has no place on a logarithmic axis; no two places are farther apart than half the globe."""
 _TICKS_KM: Final = (0.1, 1, 10, 100, 1000, 10_000)
+_INCHES_KEY, _INCHES_LETTER, _INCHES_LINE = 0.7, 0.09, 0.2
+"""What an entry of the legend takes."""
 _BINS = 40
 _DECILES = 10
 
@@ -45,17 +47,18 @@ class Series:
 
 
 def series(columns: Columns, rows: Sequence[Rows], names: Sequence[str]) -> list[Series]:
-    """One a run."""
+    """One a run. Where the colours begin again, dashes and markers are others."""
     return [
         Series(
             # A label that begins with an underscore would be left out of the legend.
             " " + one_line(name)[:_LONGEST_NAME],
             {key: column[chosen] for key, column in columns.items()},
             COLOURS[number % len(COLOURS)],
-            _DASHES[number % len(_DASHES)],
-            _MARKERS[number % len(_MARKERS)],
+            _DASHES[(number + again) % len(_DASHES)],
+            _MARKERS[(number + again) % len(_MARKERS)],
         )
         for number, (chosen, name) in enumerate(zip(rows, names, strict=True))
+        for again in (number // len(COLOURS),)
     ]
 
 
@@ -65,12 +68,12 @@ def distances(runs: Sequence[Series]) -> Figure | str:
     read = [(run, km) for run, km in read if len(km)]
     if not read:
         return "no trace has a distance (distance@km) of an answer that could be read"
-    figure, axes = _axes("Distance of guess and truth", "km, of the answers that could be read", "share of them")
+    figure, axes = _axes("Distance of guess and truth", "km", "share of the answers that could be read")
     bins = np.geomspace(_NEAREST_KM, _FARTHEST_KM, _BINS + 1)
     for run, km in read:
         _histogram(axes, run, np.clip(km, _NEAREST_KM, _FARTHEST_KM), bins)
-    _logarithmic(axes, _TICKS_KM)
-    return _finished(figure, axes)
+    _logarithmic(axes, _TICKS_KM, [f"≤ {_NEAREST_KM:g}", *(f"{tick:,g}" for tick in _TICKS_KM[1:])])
+    return with_legend(figure)
 
 
 def accuracy_curve(runs: Sequence[Series]) -> Figure | str:
@@ -88,14 +91,14 @@ def accuracy_curve(runs: Sequence[Series]) -> Figure | str:
         axes.plot(grid, share, color=run.colour, linestyle=run.dash, marker=run.marker, markevery=marks, label=run.name)
     for mark in THRESHOLDS_KM:
         axes.axvline(mark, color="0.8", linewidth=0.8, zorder=0)
-    _logarithmic(axes, THRESHOLDS_KM)
+    _logarithmic(axes, THRESHOLDS_KM, [f"{mark:g}" for mark in THRESHOLDS_KM])
     axes.set_ylim(0, 1.02)
-    return _finished(figure, axes)
+    return with_legend(figure)
 
 
 def tokens(runs: Sequence[Series]) -> Figure | str:
     """Histogram of prompt and completion tokens together."""
-    counted = [(run, run.columns["prompt_tokens"] + run.columns["completion_tokens"]) for run in runs]
+    counted = [(run, run.columns["tokens"]) for run in runs]
     return _counts(counted, "Tokens of a trace, prompt and completion", "tokens")
 
 
@@ -112,7 +115,8 @@ def score_by_difficulty(runs: Sequence[Series]) -> Figure | str:
         return "no trace has both a score and a difficulty"
     every = np.concatenate([run.columns["difficulty"][rows] for run, rows in known])
     edges = np.unique(np.quantile(every, np.arange(1, _DECILES) / _DECILES))
-    figure, axes = _axes("Score by difficulty", "difficulty, in tenths of the traces (low is hard)", "mean score")
+    x, y = "difficulty (low is hard), a point a tenth of the traces", "mean score, with the middle half as a bar"
+    figure, axes = _axes("Score by difficulty", x, y)
     for run, rows in known:
         difficulty, score = run.columns["difficulty"][rows], run.columns["score"][rows]
         place = np.searchsorted(edges, difficulty, side="right")
@@ -128,8 +132,7 @@ def score_by_difficulty(runs: Sequence[Series]) -> Figure | str:
         )
         means = [float(np.mean(part)) for _, part in parts]
         axes.plot(at, means, color=run.colour, linestyle=run.dash, marker=run.marker, label=run.name)
-    axes.text(0.01, 0.01, "bars: from the lower to the upper quartile", transform=axes.transAxes, fontsize="small")
-    return _finished(figure, axes)
+    return with_legend(figure)
 
 
 CHARTS: Final[Mapping[str, Callable[[Sequence[Series]], Figure | str]]] = {
@@ -153,7 +156,7 @@ def _counts(counted: Sequence[tuple[Series, Column]], title: str, unit: str) -> 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for run, values in known:
         _histogram(axes, run, values, edges)
-    return _finished(figure, axes)
+    return with_legend(figure)
 
 
 def _histogram(axes: Axes, run: Series, values: Column, bins: Column) -> None:
@@ -162,10 +165,10 @@ def _histogram(axes: Axes, run: Series, values: Column, bins: Column) -> None:
     axes.stairs(heights / len(values), edges, color=run.colour, linestyle=run.dash, linewidth=1.6, label=run.name)
 
 
-def _logarithmic(axes: Axes, ticks: Sequence[float]) -> None:
+def _logarithmic(axes: Axes, ticks: Sequence[float], labels: Sequence[str]) -> None:
     """Ticks in plain figures: exponents would be formulas."""
     axes.set_xscale("log")
-    axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    axes.set_xticks(ticks, labels=labels)
     axes.set_xticks([], minor=True)
 
 
@@ -179,6 +182,15 @@ def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _finished(figure: Figure, axes: Axes) -> Figure:
-    axes.legend(frameon=False)
+def with_legend(figure: Figure) -> Figure:
+    """Below the chart, in as many columns as its width takes: within, it would lie on what it explains. None where
+    there is nothing to tell apart."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if len(labels) == 1:
+        return figure
+    longest = max(len(label) for label in labels)
+    columns = max(1, min(len(labels), int(figure.get_figwidth() / (_INCHES_KEY + _INCHES_LETTER * longest))))
+    rows = -(-len(labels) // columns)
+    figure.set_figheight(figure.get_figheight() + _INCHES_LINE * rows)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
     return figure

@@ -15,17 +15,19 @@ import orjson
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
+from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 
 from asyncgen.export.pairs import Pairs
-from asyncgen.view.plots_charts import COLOURS, Series
+from asyncgen.view.plots_charts import COLOURS, Series, with_legend
 
 Points = npt.NDArray[np.float64]
 _STEP = 4.0
 """Degrees between two points of a line, at most."""
 _GUESSES = ("x", "+", "1", "2", "3", "4")
 """Markers, one a run."""
+_POLAR = 85.0
+"""Degrees of latitude; beyond, a way over the pole would run along the frame of the map."""
 _NUDGE = 1e-6
 """Degrees: of two places on opposite sides of the globe every way is the shortest; this picks one."""
 
@@ -46,13 +48,14 @@ def world_map(pairs: Pairs, runs: Sequence[Series]) -> Figure | str:
         truth, guess = _places(pairs, number)
         colour = COLOURS[1] if one else run.colour
         lines = [line for start, end in zip(truth, guess, strict=True) for line in great_circle(start, end)]
-        axes.add_collection(LineCollection(lines, colors=colour, linewidths=0.5, alpha=0.35, zorder=1))
+        ways = LineCollection(lines, colors=colour, linewidths=0.5, alpha=0.35, zorder=1)
+        axes.add_collection(ways)
+        ways.set_clip_path(Rectangle((-180, -_POLAR), 360, 2 * _POLAR, transform=axes.transData))
         marker = _GUESSES[place % len(_GUESSES)]
         label = "guess" if one else f"guess of{run.name}"
         axes.scatter(guess[:, 1], guess[:, 0], s=16, marker=marker, color=colour, linewidths=0.8, label=label)
     _draw_truths(axes, pairs, COLOURS[0] if one else "0.25")
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
-    return figure
+    return with_legend(figure)
 
 
 def _places(pairs: Pairs, run: int) -> tuple[Points, Points]:

@@ -81,7 +81,8 @@ def _header(trace: Mapping[str, Json], columns: Sequence[str]) -> Iterator[str]:
     metadata, data = trace["metadata"], trace["sample_data"]
     yield one_line(trace["id"])
     stop, turns, calls = metadata["stop"], metadata["total_turns"], metadata["num_tool_calls"]
-    yield f"stop: {one_line(stop) or 'unknown'}   turns: {turns}   tool calls: {calls}"
+    ended = [f"stop: {one_line(stop)}"] if stop else []
+    yield "   ".join([*ended, f"turns: {turns}", f"tool calls: {calls}"])
     if "reason" in trace:
         yield f"failed: {trace['reason']}: {one_line(trace['error'])}"
     truth = truth_text(data, columns)
@@ -108,18 +109,30 @@ def _turn(entry: Mapping[str, Json], calls: Iterable[Json], images: Json, *, raw
         yield from _indented(text)
     for call in calls:
         yield _call(call)
-    usage = entry["usage"]
-    yield (
-        f"[{usage['prompt_tokens']} + {usage['completion_tokens']} tokens, {entry['seconds']:.2f} s, "
-        f"{entry['attempts']} attempts, {one_line(entry['finish_reason'])}, {one_line(entry['model'])}]"
-    )
+    if known := ", ".join(_cost(entry)):
+        yield f"[{known}]"
+
+
+def _cost(entry: Mapping[str, Json]) -> Iterator[str]:
+    """What is known: files of others may not say."""
+    usage, attempts = entry["usage"], entry["attempts"]
+    if usage["prompt_tokens"] or usage["completion_tokens"]:
+        yield f"{usage['prompt_tokens']} + {usage['completion_tokens']} tokens"
+    elif usage["total_tokens"]:
+        yield f"{usage['total_tokens']} tokens"
+    if entry["seconds"]:
+        yield f"{entry['seconds']:.2f} s"
+    if attempts:
+        yield "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    yield from filter(None, (one_line(entry["finish_reason"]), one_line(entry["model"])))
 
 
 def _call(entry: Mapping[str, Json]) -> str:
     call = entry["tool_call"]
     error = one_line(entry["error"])
     result = "ok" if entry["success"] else f"error: {error}" if error else "error"
-    return f"call {one_line(call['name'])} {one_line(call['arguments'])} → {result}, {entry['seconds']:.2f} s"
+    took = f", {entry['seconds']:.2f} s" if entry["seconds"] else ""
+    return f"call {one_line(call['name'])} {one_line(call['arguments'])} → {result}{took}"
 
 
 def _image(number: int, images: Json) -> str:

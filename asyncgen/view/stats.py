@@ -5,42 +5,52 @@ Knows the keys of `asyncgen.export.stats` and how a figure is said. Reckons noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from asyncgen.core.types import Json
-from asyncgen.view.tables import Table, markdown, render_markdown, render_text
+from asyncgen.view.tables import (
+    Figure,
+    Table,
+    list_markdown,
+    list_text,
+    markdown,
+    render_markdown,
+    render_text,
+)
 from asyncgen.view.terminal import one_line
 
 MAX_GROUPS = 50
 """Of `--by` in text and Markdown; JSON has all."""
 MANY_RUNS = 6
 """More stand one below the other."""
+_MEAN_KM, _MEDIAN_KM, _TOKENS = "mean km", "median km", "tokens"
 _MAIN: Final = {
     "n": "n",
     "failed": "failed",
     "tool_use": "tools",
     "parse_rate": "parsed",
     "mean_score": "score",
-    "mean_distance_km": "mean km",
-    "median_distance_km": "median km",
-    "mean_distance_km_parsed": "mean km*",
+    "mean_distance_km": _MEAN_KM,
+    "median_distance_km": _MEDIAN_KM,
+    "mean_distance_km_parsed": "mean km parsed",
     "turns": "turns",
-    "tokens_per_turn": "tok/turn",
-    "tokens": "tokens",
+    "tokens_per_turn": "tokens/turn",
+    "tokens": _TOKENS,
     "seconds": "seconds",
 }
 """Key → heading of what is said of every group."""
-_PARSED_NOTE = "*: of the answers that could be read; the others count as far away (geo: 20,000 km)"
+_KM_NOTE = "mean km and median km count an answer that could not be read as 20,000 km; 'parsed' leaves those out"
+_TOKENS_NOTE = "tokens and seconds are a trace's"
 _SAID: Final = {
     "n": "traces",
     "failed": "failed",
     "parse_rate": "parsed",
     "mean_score": "mean score",
-    "mean_distance_km": "mean distance, km",
-    "median_distance_km": "median distance, km",
-    "mean_distance_km_parsed": "mean distance of the parsed, km",
-    "median_distance_km_parsed": "median distance of the parsed, km",
+    "mean_distance_km": _MEAN_KM,
+    "median_distance_km": _MEDIAN_KM,
+    "mean_distance_km_parsed": "mean km parsed",
+    "median_distance_km_parsed": "median km parsed",
     "turns": "turns a trace",
     "tool_use": "traces with tool calls",
     "tokens_per_turn": "tokens a turn",
@@ -57,33 +67,61 @@ _ATTEMPTS: Final = {
     "n": "n",
     "parse_rate": "parsed",
     "mean_score": "score",
-    "median_distance_km": "median km",
+    "median_distance_km": _MEDIAN_KM,
     "mean_difficulty": "difficulty",
-    "tokens": "tokens",
+    "tokens": _TOKENS,
 }
 _LOST: Final = {"traces": "traces", "failed": "failed", "failed_share": "share failed"}
 
 
 def render(report: Mapping[str, Json]) -> str:
     """As plain text, safe for a terminal."""
-    lines = [f"{'  ' * deep}{text}" for deep, text in _lines(report)]
-    shown = tables(report) if report["traces"] or report["failed"] else []
-    return "\n".join(["\n".join(lines), *(f"\n{render_text(table)}" for table in shown)])
+    return "\n\n".join(_composed(report, list_text, render_text, one_line))
 
 
 def render_report(report: Mapping[str, Json]) -> str:
     """As Markdown."""
-    lines = [f"{'  ' * deep}- {markdown(text)}" for deep, text in _lines(report) if text]
-    shown = tables(report) if report["traces"] or report["failed"] else []
-    return "\n".join(["\n".join(lines), *(f"\n{render_markdown(table)}" for table in shown)])
+    return "\n\n".join(_composed(report, list_markdown, render_markdown, markdown))
+
+
+def _composed(
+    report: Mapping[str, Json],
+    figures: Callable[[str, Sequence[Figure]], str],
+    table: Callable[[Table], str],
+    plain: Callable[[str], str],
+) -> Iterator[str]:
+    """Runs side by side first, where there are several, then what holds for all of them together."""
+    if not (report["traces"] or report["failed"]):
+        yield plain(_nothing(report))
+        return
+    beside, together = list(_side_by_side(report)), list(tables(report))
+    yield from map(table, beside)
+    title = "all runs together:" if beside else ""
+    if report["traces"]:
+        yield figures(title, list(_figures_of(report)))
+    else:
+        yield plain(_nothing(report))
+    yield from map(table, together)
+    if note := _footnote([*beside, *together]):
+        yield plain(note)
+
+
+def _nothing(report: Mapping[str, Json]) -> str:
+    """`where`: the condition, which then is true of none."""
+    if not report.get("where"):
+        return f"no traces yet; failed {_failed(report)}"
+    return f"no traces; failed {_failed(report)}" if report["failed"] else "no traces"
+
+
+def _footnote(shown: Sequence[Table]) -> str:
+    """What some headings mean."""
+    words = {cell for table in shown for cell in (*table.columns, *(row[0] for row in table.rows))}
+    known = {_KM_NOTE: {_MEAN_KM, _MEDIAN_KM}, _TOKENS_NOTE: {_TOKENS}}
+    return "; ".join(note for note, headings in known.items() if headings & words)
 
 
 def tables(report: Mapping[str, Json]) -> Iterator[Table]:
-    """What there is to compare."""
-    runs = report.get("runs")
-    if runs:
-        yield _overview(runs, report["all"])
-        yield from _common(report)
+    """What there is to compare in all runs together; what was asked for first."""
     if by := report.get("by_column"):
         yield _by_column(by)
     difficulty = report["by_difficulty"]
@@ -94,36 +132,36 @@ def tables(report: Mapping[str, Json]) -> Iterator[Table]:
         if both := report["by_difficulty_and_tools"]:
             yield _grouped("with and without tools, by difficulty", both["groups"])
     yield from _accuracy(report)
-    if any(group["n"] for group in report["by_attempt"]["groups"][:1]):
-        yield _table("first attempts and repeated requests", _ATTEMPTS, report["by_attempt"]["groups"])
+    if _some_retried(report):
+        yield _table("first attempts and repeated requests", _ATTEMPTS, _filled(report["by_attempt"]["groups"]))
     if accepted := report["by_accepted"]:
         yield _grouped("accepted or not", accepted["groups"])
     if lost := report["lost"]:
         yield from _lost(lost)
 
 
-def _overview(runs: Sequence[Mapping[str, Json]], whole: Mapping[str, Json]) -> Table:
-    """One column a run, one row a figure; the other way round where there are many runs."""
-    together = [*runs, {"group": "all", **whole}]
+def _side_by_side(report: Mapping[str, Json]) -> Iterator[Table]:
+    """Nothing where there is one run. One column a run, one row a figure; the other way round where there are many."""
+    runs = report.get("runs")
+    if not runs:
+        return
+    common = report["common"]
+    note = "" if common["samples"] else f"not compared sample by sample: {common['why']}"
+    groups = [*runs, {"group": "all", **report["all"]}]
     if len(runs) > MANY_RUNS:
-        return _grouped("the runs", together)
-    keys = [key for key in (*_SAID, *_WITHIN) if any(run.get(key) is not None for run in together)]
-    rows = [[_name(key), *(_shown(key, run[key]) for run in together)] for key in keys]
-    return Table("the runs side by side", ["", *(str(run["group"]) for run in together)], rows)
+        yield _table("the runs", _MAIN, groups, note=note)
+    else:
+        keys = [key for key in (*_SAID, *_WITHIN) if any(run.get(key) is not None for run in groups)]
+        rows = [[_name(key), *(_shown(key, run[key]) for run in groups)] for key in keys]
+        yield Table("the runs side by side", ["", *(str(run["group"]) for run in groups)], rows, note)
+    if common["samples"]:
+        keys_of_common = {"mean_score": "mean score", "median_distance_km": _MEDIAN_KM, "best": "alone the best"}
+        title = f"the {common['samples']:,} samples that all runs have"
+        yield _table(title, keys_of_common, common["runs"], note=f"ties: {common['ties']:,}")
 
 
 def _name(key: str) -> str:
     return f"within {_WITHIN[key]}" if key in _WITHIN else _SAID[key]
-
-
-def _common(report: Mapping[str, Json]) -> Iterator[Table]:
-    common = report["common"]
-    keys = {"mean_score": "mean score", "median_distance_km": "median km", "best": "alone the best"}
-    if common["samples"]:
-        title = f"the {common['samples']:,} samples that all runs have"
-        yield _table(title, keys, common["runs"], note=f"no run alone is the best on {common['ties']:,} of them")
-    else:
-        yield Table("the samples that all runs have", ["", *keys.values()], [], note=common["why"])
 
 
 def _by_column(by: Mapping[str, Json]) -> Table:
@@ -134,19 +172,27 @@ def _by_column(by: Mapping[str, Json]) -> Table:
 
 
 def _grouped(title: str, groups: Sequence[Mapping[str, Json]], note: str = "") -> Table:
-    parsed = any(group.get("mean_distance_km") is not None for group in groups)
-    return _table(title, _MAIN, groups, note="; ".join(filter(None, (note, _PARSED_NOTE if parsed else ""))))
+    return _table(title, _MAIN, _filled(groups), note)
+
+
+def _filled(groups: Sequence[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    """Those of which there are any."""
+    return [group for group in groups if any(group.get(key) for key in ("n", "traces", "failed"))]
 
 
 def _accuracy(report: Mapping[str, Json]) -> Iterator[Table]:
     """acc@1 to acc@2500."""
-    if report["accuracy"]["acc@1km"] is None:
+    if not _has_accuracy(report):
         return
     groups = [{"group": "all", "n": report["traces"], **report["accuracy"]}]
     tools = ("by_tools", "by_difficulty_and_tools") if _both_ways(report) else ()
     for key in ("by_difficulty", *tools):
         groups += report[key]["groups"] if report[key] else []
-    yield _table("share of the traces within so many km of the truth", _WITHIN, groups)
+    yield _table("share of the traces within so many km of the truth", _WITHIN, _filled(groups))
+
+
+def _has_accuracy(report: Mapping[str, Json]) -> bool:
+    return report["accuracy"]["acc@1km"] is not None
 
 
 def _both_ways(report: Mapping[str, Json]) -> bool:
@@ -154,12 +200,17 @@ def _both_ways(report: Mapping[str, Json]) -> bool:
     return all(group["n"] for group in report["by_tools"]["groups"])
 
 
+def _some_retried(report: Mapping[str, Json]) -> bool:
+    return any(group["n"] for group in report["by_attempt"]["groups"][:1])
+
+
 def _lost(lost: Mapping[str, Json]) -> Iterator[Table]:
     keys = {"n": "n", "mean_difficulty": "mean", "median_difficulty": "median"}
     if lost["bands"]:
         sides = [{"group": side, **lost[side]} for side in ("traces", "failed")]
-        yield _table(f"difficulty of what is there and of what failed ({lost['column']})", keys, sides)
-        yield _table("failed, by difficulty", _LOST, lost["bands"])
+        title = f"difficulty of what is there and of what failed ({lost['column']})"
+        yield _table(title, keys, _filled(sides))
+        yield _table("failed, by difficulty", _LOST, _filled(lost["bands"]))
     for column, groups in lost["columns"].items():
         failed = [group for group in groups if group["failed"]]
         if failed:
@@ -169,7 +220,10 @@ def _lost(lost: Mapping[str, Json]) -> Iterator[Table]:
 def _table(title: str, keys: Mapping[str, str], groups: Sequence[Mapping[str, Any]], note: str = "") -> Table:
     """A row a group; no column of which nothing is known."""
     known = {key: heading for key, heading in keys.items() if any(group.get(key) is not None for group in groups)}
-    rows = [[str(group["group"]) or "(empty)", *(_shown(key, group.get(key)) for key in known)] for group in groups]
+    rows = [
+        [one_line(str(group["group"])) or "(empty)", *(_shown(key, group.get(key)) for key in known)]
+        for group in groups
+    ]
     return Table(title, ["", *known.values()], rows, note)
 
 
@@ -181,61 +235,75 @@ def _shown(key: str, value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else _figure(value)
 
 
-def _lines(summary: Mapping[str, Json]) -> Iterator[tuple[int, str]]:
-    """Depth and text."""
-    failed = f"{summary['failed']}{_listed(summary['failed_by_reason'], before=': ')}"
-    if not summary["traces"]:
-        yield 0, f"no traces yet; failed {failed}"
-        return
-    yield 0, f"traces   {summary['traces']}"
-    yield 0, f"failed   {failed}"
-    yield 0, f"stop     {_listed(summary['stop'])}"
-    yield 0, f"parsed   {_percent(summary['parse_rate'])}"
-    yield 0, ""
-    yield 0, "scores"
-    yield from ((1, f"{_printable(name)}: {_figures(figures)}") for name, figures in summary["scores"].items())
-    yield from ((1, text) for text in _distances(summary["distance_km"]))
-    yield 0, ""
-    yield from ((0, text) for text in _costs(summary))
-    tools, retried = summary["tools"], summary["retried"]
-    yield 0, f"traces with tool calls: {_percent(tools['use_rate'])} ({_listed(tools['modes'])})"
+def _figures_of(report: Mapping[str, Json]) -> Iterator[Figure]:
+    """Each fact once: what a table has is not here, nor what nobody said."""
+    yield "traces", f"{report['traces']:,}"
+    yield "failed", _failed(report)
+    if any(report["stop"]):
+        yield "stop", _listed(report["stop"])
+    yield from _scores(report)
+    yield from _costs(report)
+    yield "turns with thinking", _percent(report["thinking_share"])
+    if any(report["finish_reasons"]):
+        yield "finish reasons", _listed(report["finish_reasons"])
+    tools = report["tools"]
+    modes = f" ({_listed(tools['modes'])})" if any(tools["modes"]) else ""
+    yield "traces with tool calls", f"{_percent(tools['use_rate'])}{modes}"
     for name, calls in tools["by_name"].items():
-        yield 1, f"{_printable(name)}: {calls['calls']} calls, {_percent(calls['error_share'])} errors"
-    yield 0, f"traces with a repeated request: {_percent(retried['share'])}"
-    if retried["mean_score"] is not None and retried["mean_score_first_attempt"] is not None:
-        first, again = _figure(retried["mean_score_first_attempt"]), _figure(retried["mean_score"])
-        yield 1, f"mean score: {first} of those at the first attempt, {again} of the repeated"
+        yield "", f"{_printable(name)}: {calls['calls']:,} calls, {_percent(calls['error_share'])} errors"
+    if not _some_retried(report):
+        yield "traces with a repeated request", "none"
 
 
-def _distances(distance: Mapping[str, float | None]) -> Iterator[str]:
-    for kind in ("mean", "median"):
-        parsed, everything = _figure(distance[f"{kind}_parsed"]), _figure(distance[f"{kind}_all"])
-        if distance[f"{kind}_all"] is not None:
-            yield f"{kind} distance: {parsed} km of the parsed, {everything} km of all"
+def _failed(report: Mapping[str, Json]) -> str:
+    reasons = _listed(report["failed_by_reason"])
+    return f"{report['failed']:,}" + (f": {reasons}" if reasons else "")
 
 
-def _costs(summary: Mapping[str, Json]) -> Iterable[str]:
+def _scores(report: Mapping[str, Json]) -> Iterator[Figure]:
+    """What the task measured."""
+    distance = report["distance_km"]
+    elsewhere = set(_WITHIN) if _has_accuracy(report) else set()
+    if report["parse_rate"] is not None:
+        yield "parsed", _percent(report["parse_rate"])
+        elsewhere.add("parse_success")
+    far = report["scores"].get("distance@km", {})
+    for name, figures in report["scores"].items():
+        if name not in elsewhere and figures is not far:
+            yield _printable(name), _percent(figures["share"]) if "share" in figures else _spread(figures)
+    if distance["mean_parsed"] is not None:
+        yield "km, parsed", f"mean {_figure(distance['mean_parsed'])}, median {_figure(distance['median_parsed'])}"
+    if distance["mean_all"] is not None and report["parse_rate"] != 1:
+        yield (
+            "km, all",
+            _spread({"mean": distance["mean_all"], "median": distance["median_all"], "p95": far.get("p95")}),
+        )
+
+
+def _costs(report: Mapping[str, Json]) -> Iterator[Figure]:
     """Turns, tokens, seconds."""
-    yield f"turns a trace: {_figures(summary['turns'])}"
+    spreads = {"turns a trace": report["turns"]}
     for unit in ("turn", "trace"):
-        for kind, spread in summary[f"tokens_per_{unit}"].items():
-            yield f"{kind} tokens a {unit}: {_figures(spread)}"
-    yield f"seconds a trace: {_figures(summary['seconds_per_trace'])}"
-    if summary["samples"] and summary["samples"] != summary["traces"]:
-        yield f"traces a sample: {_figure(summary['traces_per_sample'])}, of {summary['samples']:,} samples"
-        yield f"tokens a sample: {_figures(summary['tokens_per_sample'])}"
-        yield f"seconds a sample: {_figures(summary['seconds_per_sample'])}"
-    yield f"turns with thinking: {_percent(summary['thinking_share'])}"
-    yield f"finish reasons: {_listed(summary['finish_reasons'])}"
+        kinds = report[f"tokens_per_{unit}"]
+        spreads |= {f"{kind} tokens a {unit}": kinds[kind] for kind in ("prompt", "completion")}
+        if unit == "trace" or kinds["prompt"]["mean"] is None:
+            spreads[f"tokens a {unit}"] = kinds["total"]
+    spreads["seconds a trace"] = report["seconds_per_trace"]
+    several = report["samples"] and report["samples"] != report["traces"]
+    if several:
+        spreads |= {f"{what} a sample": report[f"{what}_per_sample"] for what in ("tokens", "seconds")}
+    for name, spread in spreads.items():
+        if spread["mean"] is not None:
+            yield name, _spread(spread)
+    if several:
+        yield "traces a sample", f"{_figure(report['traces_per_sample'])}, of {report['samples']:,} samples"
 
 
-def _listed(counts: Mapping[str, int], *, before: str = "") -> str:
-    return before + ", ".join(f"{_printable(name)} {count}" for name, count in counts.items()) if counts else ""
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{_printable(name)} {count:,}" for name, count in counts.items())
 
 
-def _figures(figures: Mapping[str, float | None]) -> str:
-    if "share" in figures:
-        return _percent(figures["share"])
+def _spread(figures: Mapping[str, float | None]) -> str:
     return ", ".join(f"{key} {_figure(value)}" for key, value in figures.items())
 
 

@@ -50,19 +50,20 @@ def _advice(summary: Mapping[str, Json]) -> list[str]:
 
 
 def render_status(status: Mapping[str, Json]) -> str:
-    """The state of a run directory."""
-    reasons = ", ".join(f"{reason} {count}" for reason, count in status["failed_reasons"].items())
+    """The state of a run directory. It may be a stranger's: its words are cleaned."""
+    reasons = one_line(", ".join(f"{reason} {count}" for reason, count in status["failed_reasons"].items()))
     holder = status["holder"]
     state = f"running (pid {holder['pid']} on {holder['host']})" if holder else status["state"]
     total = status["total"]
     lines = [
-        f"{status['name']}: {state}",
+        one_line(f"{status['name']}: {state}"),
         *([f"paused: {one_line(status['paused'])}"] if status["paused"] else []),
         *(f"server down: {one_line(server)}" for server in status["servers_down"]),
         f"{status['done']:,} of {total:,} done, {status['failed']:,} failed, {status['left']:,} left"
         + _not_needed(status)
         + (f" ({reasons})" if reasons else ""),
         *_stored(status),
+        *_accepted(status),
         *_of_partitions(status),
         f"rate {_rate(status)}, left {duration(status['seconds_left'])}",
     ]
@@ -82,19 +83,23 @@ def _stored(counts: Mapping[str, Json]) -> list[str]:
 
 
 def _worth(summary: Mapping[str, Json]) -> list[str]:
-    """What it cost, and how many of the traces are accepted, where the job knows."""
-    cost, accepted, done = summary["cost"], summary["accepted"], summary["done"]
-    share = f" ({percent(accepted / done)})" if accepted and done else ""
-    return [
-        *([] if accepted is None else [f"{accepted:,} of the traces are accepted{share}"]),
-        *([] if cost is None else [f"this start cost ${cost:,.2f}"]),
-    ]
+    """What it cost, and how many of the stored traces are accepted, where the job knows."""
+    cost = summary["cost"]
+    return [*_accepted(summary), *([] if cost is None else [f"this start cost ${cost:,.2f}"])]
+
+
+def _accepted(counts: Mapping[str, Json]) -> list[str]:
+    accepted, stored = counts["accepted"], counts["stored"]
+    if accepted is None:
+        return []
+    share = f" ({percent(accepted / stored)})" if accepted and stored else ""
+    return [f"{accepted:,} of the {stored:,} stored traces are accepted{share}"]
 
 
 def _rate(status: Mapping[str, Json]) -> str:
-    """Of a start that was killed nobody knows the end."""
-    killed = status["state"] == "interrupted" and not status["rate_per_minute"]
-    return "-" if killed else f"{status['rate_per_minute']:.1f}/min"
+    """Of a start that was killed nobody knows the end, and a copy has none."""
+    known = status["holder"] or status["rate_per_minute"]
+    return f"{status['rate_per_minute']:.1f}/min" if known else "-"
 
 
 def _of_partitions(status: Mapping[str, Json]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 
@@ -16,7 +17,8 @@ from asyncgen.view.terminal import one_line
 MAX_WIDTH = 40
 """Of a cell in the terminal, in columns."""
 _GAP = "  "
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$!&@])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$!&]|(?<!\w)@)")
+"""An @ within a word mentions nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,27 @@ class Table:
     rows: Sequence[Sequence[str]]
     note: str = ""
     """Said below it."""
+
+
+Figure: TypeAlias = tuple[str, str]
+"""Name and value."""
+
+
+def list_text(title: str, figures: Sequence[Figure]) -> str:
+    """A line a figure, the values one below the other; they may be long."""
+    names = [_cell(name) for name, _ in figures]
+    width = max(map(cell_len, names), default=0)
+    lines = [
+        f"{_padded(name, width, left=True)}{_GAP}{one_line(value)}"
+        for name, (_, value) in zip(names, figures, strict=True)
+    ]
+    return "\n".join([*([one_line(title)] if title else []), *lines])
+
+
+def list_markdown(title: str, figures: Sequence[Figure]) -> str:
+    """A table of two columns."""
+    rows = [f"| {markdown(name)} | {markdown(value)} |" for name, value in figures]
+    return "\n".join([*([f"### {markdown(title)}", ""] if title else []), "| figure | value |", "| --- | --- |", *rows])
 
 
 def render_text(table: Table) -> str:

@@ -77,7 +77,9 @@ def test_where_it_cannot_be_computed_a_trace_is_not_accepted_and_an_event_says_w
     out = tmp_path / "run"
     with ThreadedServer(by_seed(0)) as server:
         condition = "case when sample_index = 3 then final_response::int > 0 else true end"
-        assert run(*geo(photos, out, server, "--seed", 0, "--accept", condition)).code == 0
+        ended = run(*geo(photos, out, server, "--seed", 0, "--accept", condition))
+    assert ended.code == 0
+    assert "accept cannot be computed for geo/3/0, which is not accepted then: Conversion Error" in ended.err
     assert marks(out) == {f"geo/{row}/0": row != 3 for row in range(8)}
     (event,) = events(out, "accept_error")
     assert event["id"] == "geo/3/0"
@@ -90,7 +92,7 @@ def test_where_it_cannot_be_computed_a_trace_is_not_accepted_and_an_event_says_w
         (("--accept", "scor > 0.3"), "accept 'scor > 0.3': no column 'scor': did you mean 'score'?"),
         (("--accept", "score >"), "accept 'score >': the condition ends too early"),
         (("--until-accepted", 1), "until_accepted needs accept"),
-        (("--accept", "score > 0", "--until-accepted", 2), "until_accepted is 2, and there are 1 rollouts at most"),
+        (("--accept", "score > 0", "--until-accepted", 2), "until_accepted is 2, and rollouts is 1"),
         (("--stop-after-accepted", 0), "stop_after_accepted is 0"),
         (("--stop-after-accepted", "x"), "--stop-after-accepted 'x'"),
     ],
@@ -265,7 +267,7 @@ def test_rules_change_turns_temperature_tokens_rollouts_and_rows(tmp_path: Path,
         job.write_text(json.dumps({"task": "geo-tools", "rules": rules, "episode": {"max_turns": 1}}))
         changed = run(*words)
     assert changed.code == 2
-    assert "rules[0].temperature: 0.9 -> 0.1" in changed.err
+    assert "rules.where.locatability_score < 0.2.temperature: 0.9 -> 0.1" in changed.err
 
 
 def test_a_wrong_rule_is_named(photos: Path, tmp_path: Path, run: Run):
@@ -334,4 +336,30 @@ def test_a_template_with_a_column_that_is_not_there_is_refused(photos: Path, tmp
             assert len(refused.err.splitlines()) == 1
             assert f"has no column 'countri', which the {option.replace('-', '_')} template names" in refused.err
         assert server.requests == []
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_accept_says_that_stored_marks_stay_as_they_are(photos: Path, tmp_path: Path, run: Run):
+    out = tmp_path / "run"
+    with ThreadedServer(by_seed(0)) as server:
+        assert (
+            "keep their marks"
+            not in run(*geo(photos, out, server, "--seed", 0, "--num-samples", 2, "--accept", "score > 2")).err
+        )
+        assert (
+            "keep their marks"
+            not in run(*geo(photos, out, server, "--seed", 0, "--num-samples", 3, "--accept", "score > 2")).err
+        )
+        changed = run(*geo(photos, out, server, "--seed", 0, "--num-samples", 5, "--accept", "score >= 0"))
+    assert "keep their marks (by accept 'score > 2')" in changed.err
+    assert list(marks(out).values()).count(True) == 2
+    assert json.loads(run("status", out, "--json").out)["accepted"] == 2
+    assert "2 of the 5 stored traces are accepted" in run("status", out).out
+
+
+def test_the_mark_itself_is_no_name_in_accept(photos: Path, tmp_path: Path, run: Run):
+    with ThreadedServer(by_seed(0)) as server:
+        refused = run(*geo(photos, tmp_path / "run", server, "--seed", 0, "--accept", "accepted"))
+    assert refused.code == 2
+    assert "no column 'accepted'" in refused.complaints[0]
     assert not (tmp_path / "run").exists()

@@ -212,6 +212,16 @@ def test_a_folder_of_files_is_read_as_a_run_is(run: Run, runs: Path):
     assert run("ls", "files", "--failed").code == 0
 
 
+def test_ls_shows_other_columns_that_are_asked_for(run: Run, runs: Path):
+    rows = table(run("ls", runs, "--columns", "country, data.lat,meta.seconds", "--limit", 2).out)
+    assert rows[0][-3:] == ["country", "data.lat", "meta.seconds"]
+    assert [row[-3:-1] for row in rows[1:3]] == [["land 0", "0.5"], ["land 1", "1.5"]]
+    listed = json.loads(run("ls", runs, "--columns", "country", "--json").out)
+    assert [one["country"] for one in listed][:2] == ["land 0", "land 1"]
+    wrong = run("ls", runs, "--columns", "contry")
+    assert (wrong.code, wrong.complaints) == (2, ["asyncgen: --columns: no column 'contry': did you mean 'country'?"])
+
+
 def test_export_keeps_what_a_condition_keeps(run: Run, runs: Path, tmp_path: Path):
     outcome = run("export", runs, "--to", "jsonl", "-o", "kept.jsonl", "--where", "country = 'land 1' and score < 0.4")
     assert outcome.code == 0, outcome.err
@@ -219,15 +229,18 @@ def test_export_keeps_what_a_condition_keeps(run: Run, runs: Path, tmp_path: Pat
     assert found == [3, 5]
 
 
-def test_ctrl_c_ends_a_query_at_once_and_leaves_nothing_behind(runs: Path, tmp_path: Path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_query_at_once_and_leaves_nothing_behind(
+    runs: Path, tmp_path: Path, number: signal.Signals, code: int
+):
     (tmp_path / "temporary").mkdir()
     query = "select count(*) from traces, range(100000000000) where range % 7 = 3"
-    code = (
+    program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whatever the tests' shell did
         "from asyncgen.cli import main; main()"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "sql", str(runs), query], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-c", program, "sql", str(runs), query], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, env=environment(TMPDIR=str(tmp_path / "temporary")),
     )  # fmt: skip
     try:
@@ -235,10 +248,10 @@ def test_ctrl_c_ends_a_query_at_once_and_leaves_nothing_behind(runs: Path, tmp_p
         while not list((tmp_path / "temporary").glob("asyncgen-*/sheet-*")) and time.monotonic() < end:
             time.sleep(0.02)
         time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=20)
     finally:
         process.kill()
         process.wait()
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out, err) == (code, "", "")
     assert list((tmp_path / "temporary").iterdir()) == []

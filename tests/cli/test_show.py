@@ -71,10 +71,22 @@ def test_rollouts_of_a_folder_of_files_are_shown_too(run: Run, done: Path) -> No
     assert outcome.out.startswith("trace/0: 3 rollouts")
 
 
+@pytest.mark.parametrize("which", ["", "trace/0/0", "42"])
+def test_rollouts_of_a_file_that_is_not_numbered_by_its_row_are_found(run: Run, tmp_path: Path, which: str) -> None:
+    trace = {"sample_index": 42, "conversation_history": [{"response": "North."}]}
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "trace_00000.json").write_text(json.dumps(trace))
+    outcome = run("show", "old", *filter(None, (which,)), "--rollouts")
+    assert (outcome.code, "North." in outcome.out) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((9, "--rollouts"), "has no trace 9; the first that it has"),
+        ((9, "--rollouts"), "has no trace 9; the first that it has: geo/"),
+        ((9, "--rollouts"), " (row"),
+        (("--rollout", 7), "has no trace of rollout 7; the first that it has: geo/"),
+        ((0, "--rollouts", "--rollout", 0), "leave --rollout, --turn, --raw and --images away"),
         (("x/y/z", "--rollouts"), "is no trace id"),
         ((0, "--rollouts", "--turn", 1), "leave --rollout, --turn, --raw and --images away"),
         ((0, "--images", "out", "--raw"), "leave --turn and --raw away"),
@@ -181,3 +193,10 @@ def test_a_trace_without_pictures_says_so(run: Run, tmp_path: Path) -> None:
     assert side.startswith("echo/0: 1 rollout\n")
     assert "a red word" in side
     assert "\x1b" not in side
+
+
+def test_a_rollout_without_an_id_is_the_first_of_that_number(run: Run, done: Path) -> None:
+    wanted = next(one["id"] for one in traces(done / "geo") if one["rollout"] == 2)
+    assert run("show", done / "geo", "--rollout", 2).out.startswith(f"{wanted}\n")
+    run("export", done / "geo", "--to", "trace-json", "-o", "files")
+    assert run("show", "files", "--rollout", 1).out.startswith("trace/0/1\n")

@@ -85,15 +85,15 @@ def test_failures_without_the_columns_of_where_are_not_counted(run: Run, tmp_pat
 
 def test_a_where_that_is_true_of_nothing_says_so(run: Run, runs: Path) -> None:
     outcome = run("stats", runs / "one", "--where", "score > 2")
-    assert (outcome.code, outcome.out) == (0, "no traces yet; failed 0\n")
+    assert (outcome.code, outcome.out) == (0, "no traces\n")
     assert "--where 'score > 2' is true of no trace" in outcome.err
 
 
 def test_an_empty_run_has_nothing_yet_in_every_form(run: Run, runs: Path) -> None:
-    for words in ((), ("--by", "country"), ("--where", "score > 0"), ("--plots", "plots")):
+    for words in ((), ("--by", "country"), ("--plots", "plots")):
         outcome = run("stats", runs / "none", *words)
         assert (outcome.code, outcome.out) == (0, "no traces yet; failed 0\n")
-    assert run("stats", runs / "none", "--markdown").out == "- no traces yet; failed 0\n"
+    assert run("stats", runs / "none", "--markdown").out == "no traces yet; failed 0\n"
     assert figures(run("stats", runs / "none", "--json"))["traces"] == 0
     assert figures(run("stats", runs / "none", runs / "one", "--json"))["common"]["samples"] == 0
 
@@ -108,7 +108,7 @@ def test_a_run_with_failures_alone_tells_of_them(run: Run, tmp_path: Path) -> No
 def test_markdown_is_a_report_of_tables(run: Run, runs: Path) -> None:
     report = run("stats", runs / "one", runs / "two", "--markdown").out
     assert "### the runs side by side\n\n|  | one | two | all |\n| --- | ---: | ---: | ---: |" in report
-    assert report.startswith("- traces 100\n")
+    assert "### all runs together:\n\n| figure | value |\n| --- | --- |\n| traces | 100 |\n" in report
 
 
 def test_plots_are_written_and_named(run: Run, runs: Path) -> None:
@@ -116,6 +116,11 @@ def test_plots_are_written_and_named(run: Run, runs: Path) -> None:
     assert outcome.code == 0
     assert "6 plots in new/plots: distance.svg" in outcome.err
     assert len(list(Path("new/plots").iterdir())) == 6
+
+
+def test_a_wrong_path_leaves_no_folder_for_plots(run: Run, runs: Path) -> None:
+    assert run("stats", runs / "absent", "--plots", "never").code == 2
+    assert not Path("never").exists()
 
 
 def test_plots_without_data_are_left_out_with_the_reason_in_json_too(run: Run, tmp_path: Path) -> None:
@@ -139,6 +144,8 @@ def test_plots_without_data_are_left_out_with_the_reason_in_json_too(run: Run, t
         (("--plots", "{run}/plots"), "lies in a run directory"),
         (("--plots", "/proc/plots"), "/proc/plots cannot be made a folder for plots"),
         (("{run}/../absent",), "does not exist"),
+        (("{run}/../one",), "is given twice"),
+        (("--bands", "0.5,0.2"), "--bands '0.5,0.2': give 1 to 9 ascending numbers between 0 and 1"),
     ],
 )
 def test_a_slip_is_one_line_and_exit_2(run: Run, runs: Path, words: tuple[str, ...], complaint: str) -> None:
@@ -192,3 +199,20 @@ def test_figures_load_no_library_that_they_do_not_need(runs: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code, runs / "one"], capture_output=True, text=True, check=True)
     assert ended.stdout.endswith("\n[]\n")
+
+
+def test_bands_have_the_edges_that_are_asked_for(run: Run, runs: Path) -> None:
+    found = figures(run("stats", runs / "one", "--bands", "0.2,0.4,0.6", "--json"))
+    assert list(sizes(found["by_difficulty"]["groups"])) == ["< 0.2", "0.2 to 0.4", "0.4 to 0.6", "> 0.6"]
+    assert [band["group"] for band in found["lost"]["bands"]] == ["< 0.2", "0.2 to 0.4", "0.4 to 0.6", "> 0.6"]
+
+
+def test_a_difficulty_without_bands_is_worth_a_word(run: Run, runs: Path) -> None:
+    assert "--difficulty nosuch: no bands" in run("stats", runs / "one", "--difficulty", "nosuch").err
+    assert "in some traces it is not between 0 and 1" in run("stats", runs / "one", "--difficulty", "lat").err
+    assert run("stats", runs / "one").err == ""
+
+
+def test_the_json_says_which_condition_was_counted(run: Run, runs: Path) -> None:
+    assert figures(run("stats", runs / "one", "--where", "score > 0.5", "--json"))["where"] == "score > 0.5"
+    assert "where" not in figures(run("stats", runs / "one", "--json"))

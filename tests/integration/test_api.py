@@ -19,11 +19,13 @@ from support.cli_jobs import answering, environment, ids, save_photos, wait_unti
 from support.server import Reply, ThreadedServer, error, hang, text
 
 import asyncgen
-from asyncgen.api import MOST_WAITING
+from asyncgen.api import BEHIND, MOST_WAITING
 from asyncgen.core.errors import AccountError, ConfigChanged, DirectoryInUse, InputError, TemporaryError
 from asyncgen.core.task import Task
 from asyncgen.core.trace import Trace
+from asyncgen.runs.control_client import steer
 from asyncgen.runs.execute import Summary
+from asyncgen.store.events import read_events
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,14 @@ async def test_a_slow_reader_holds_the_run_back_and_gets_everything(words: Path,
         seen = [(await anext(traces)).id]
         await asyncio.to_thread(_settle, server, MOST_WAITING)
         assert len(server.requests) <= MOST_WAITING + 1 + 2 * 8  # those alive may have been answered already
+        opened = asyncgen.Run.open(tmp_path / "out")
+        assert opened.status()["paused"] == BEHIND
         seen += [trace.id async for trace in traces]
+        assert opened.status()["paused"] == ""
         assert len(server.requests) == 700
     assert sorted(seen) == wanted_ids("Echo", range(700))
+    told = [one for one in read_events(tmp_path / "out") if one.get("by") == "stream"]
+    assert {(one["event"], number % 2) for number, one in enumerate(told)} == {("pause", 0), ("resume", 1)}
 
 
 def _settle(server: ThreadedServer, at_least: int) -> None:
@@ -180,6 +187,37 @@ async def test_a_loop_that_is_broken_off_stops_the_run_without_being_closed_by_h
 
 def _is_quiet() -> bool:
     return not any(one.name == "asyncgen-run" for one in threading.enumerate())
+
+
+async def test_a_stream_that_was_broken_off_is_waited_for_by_the_next_on_its_directory(
+    words: Path, tmp_path: Path
+) -> None:
+    with ThreadedServer(lambda body, number: text("yes")) as server:
+        settings = job(words, server, tmp_path / "out", concurrency=2)
+        async for _ in asyncgen.stream(Echo, **settings):
+            break
+        rest = [trace.id async for trace in asyncgen.stream(Echo, **settings)]
+    assert 0 < len(rest) < 700
+    assert ids(tmp_path / "out") == wanted_ids("Echo", range(700))
+
+
+async def test_a_run_after_a_stream_that_was_left_says_how_to_close_it(words: Path, tmp_path: Path) -> None:
+    with ThreadedServer(lambda body, number: text("yes") if number < 3 else hang()) as server:
+        settings = job(words, server, tmp_path / "out")
+        async for _ in asyncgen.stream(Echo, **settings):
+            break
+        with pytest.raises(DirectoryInUse, match=r"left without aclose\(\), await stream.aclose\(\) or use contextlib"):
+            asyncgen.run(Echo, **settings)
+        await asyncio.to_thread(wait_until, _is_quiet)
+
+
+async def test_a_second_stream_on_a_directory_whose_first_goes_on_is_refused(words: Path, tmp_path: Path) -> None:
+    with ThreadedServer(lambda body, number: text("yes") if number < 3 else hang()) as server:
+        settings = job(words, server, tmp_path / "out")
+        async with aclosing(asyncgen.stream(Echo, **settings)) as traces:
+            await anext(traces)
+            with pytest.raises(DirectoryInUse, match="is in use by this process"):
+                await anext(asyncgen.stream(Echo, **settings))
 
 
 async def test_a_cancelled_reader_stops_the_run(words: Path, tmp_path: Path) -> None:
@@ -258,6 +296,22 @@ def test_servers_that_stay_away_raise_a_temporary_error(words: Path, tmp_path: P
         with pytest.raises(TemporaryError, match="run the same command again"):
             asyncgen.run(Echo, **settings)
     assert len(asyncgen.Run.open(tmp_path / "out")) == 2
+
+
+async def test_a_drain_by_ctl_is_raised_so_that_no_reader_takes_what_came_for_all(words: Path, tmp_path: Path) -> None:
+    with ThreadedServer(lambda body, number: text("yes") if number < 2 else hang()) as server:
+        traces = asyncgen.stream(Echo, **job(words, server, tmp_path / "out", concurrency=2, schedule__grace=0))
+        seen = [await anext(traces)]
+        (told,) = await asyncio.to_thread(steer, tmp_path / "out", {"command": "drain"})
+        assert told.reply["ok"] is True
+
+        async def read_on() -> None:
+            async for trace in traces:
+                seen.append(trace)  # noqa: PERF401  # a comprehension would lose them all
+
+        with pytest.raises(TemporaryError, match=r"drained by ctl, 69\d episodes are left"):
+            await read_on()
+    assert ids(tmp_path / "out") == sorted(trace.id for trace in seen)
 
 
 async def test_a_directory_is_held_while_its_stream_goes_on(words: Path, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_rules_are_read_in_their_order(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("until_accepted: 1\n", "until_accepted needs accept"),
-        ("accept: x\nuntil_accepted: 2\n", "until_accepted is 2, and there are 1 rollouts at most"),
+        ("accept: x\nuntil_accepted: 2\n", "until_accepted is 2, and rollouts is 1"),
         ("accept: x\nuntil_accepted: 0\n", "until_accepted is 0: give 1 or more, or null"),
         ("stop_after_accepted: -1\n", "stop_after_accepted is -1: give 1 or more, or null"),
         ("stop_after_accepted: many\n", "stop_after_accepted: it is a text; give a whole number"),

@@ -41,6 +41,19 @@ def test_few_numbers_stand_for_themselves_in_their_order() -> None:
     assert list(sizes(groups).items()) == [("1", 3), ("2", 2), ("3", 2)]
 
 
+def test_ids_that_no_float_can_tell_apart_are_told_apart() -> None:
+    ids = [2**53 + one for one in range(4)]
+    traces = [geo_trace(row) for row, _ in enumerate(ids)]
+    for trace, number in zip(traces, ids, strict=True):
+        trace["sample_data"]["photo"] = number
+    assert sizes(grouped("photo", *traces)) == {str(number): 1 for number in ids}
+
+
+def test_a_bin_of_one_value_has_its_name() -> None:
+    traces = [geo_trace(one, hardness=0.0 if one < 80 else one / 1000) for one in range(200)]
+    assert grouped("hardness", *traces)[0]["group"] == "0"
+
+
 def test_many_numbers_go_into_ten_bins_of_as_many_traces() -> None:
     groups = grouped("hardness", *(geo_trace(one, hardness=one / 1000) for one in range(1000)))
     assert [group["n"] for group in groups] == [100] * 10

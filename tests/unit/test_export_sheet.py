@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +13,10 @@ from hypothesis import strategies as st
 from support.traces import call, failed_line, trace_line, turn
 
 from asyncgen.core.errors import DataError, InputError
-from asyncgen.export.cells import kind_of, text_of
+from asyncgen.export.cells import array_of, kind_of, text_of
 from asyncgen.export.sheet import LONG, SheetWriter, Spot
 from asyncgen.export.sql import rows_of, shut, view
+from asyncgen.runs.overview import overview
 from asyncgen.runs.places import line_at
 from asyncgen.runs.sheets import answer_of, sheet_of
 from asyncgen.store.line import encode_line, parse_line
@@ -254,3 +257,54 @@ def test_columns_of_one_name_are_told_apart(tmp_path: Path):
     run = save(tmp_path / "run", [trace_line()])
     with answer_of([run], "SELECT 1 AS a, 2 AS a, 3 AS a_1 FROM traces") as answer:
         assert list(answer.columns) == ["a", "a_1", "a_1_1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "column"),
+    [
+        ("BOOLEAN", [True, None, False] * 3, [True, None, False] * 3),
+        ("BIGINT", [1, None, -(2**63), 2**63, 2.0, 2.5, True], [1, None, -(2**63), None, 2, None, None]),
+        ("DOUBLE", [1, 0.5, float("nan"), None, 10**400, 2**53 + 1], [1.0, 0.5, None, None, None, 2.0**53]),
+        ("VARCHAR", ["", "é\0", None, "a"], ["", "é\0", None, "a"]),
+        ("VARCHAR", ["a", 1.0, [1], {"b": None}], ["a", "1", "[1]", '{"b":null}']),
+        ("VARCHAR", [], []),
+    ],
+)
+def test_values_are_the_cells_of_a_column(kind: str, values: list[Any], column: list[Any]):
+    found = array_of(values, kind)
+    found.validate(full=True)
+    assert found.to_pylist() == column
+
+
+def test_a_question_about_traces_imports_no_pandas(tmp_path: Path):
+    save(tmp_path / "run", [trace_line(0, data={"a": 1, "b": None}), trace_line(1, data={"a": "x", "b": 0.5})])
+    code = (
+        "import sys; from pathlib import Path; from asyncgen.runs.sheets import answer_of\n"
+        "with answer_of([Path(sys.argv[1])], 'SELECT a, b FROM traces') as answer: print(list(answer.rows))\n"
+        "print('pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["[('1', None), ('x', 0.5)]", "False"]
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_what_is_no_name_in_sql_is_left_out_of_it(tmp_path: Path, name: str):
+    directory = save(tmp_path, [trace_line(data={name: 1, "a": 2}, scores={name: 1.0, "score": 0.5})])
+    assert ask(directory, "SELECT a, data.a, score, reward.score FROM traces") == [(2, 2, 0.5, 0.5)]
+    with sheet_of([directory]) as opened:
+        assert opened.kept("a = 2").kept_count == 1
+
+
+@pytest.mark.parametrize("query", ["SELECT 1", "SELECT count(*) FROM traces"])
+def test_a_directory_that_is_not_there_is_refused_whatever_is_asked(tmp_path: Path, query: str):
+    with pytest.raises(InputError, match="gone does not exist"):
+        ask(tmp_path / "gone", query)
+    with pytest.raises(InputError, match="is not a run directory"):
+        ask(tmp_path, query)
+
+
+def test_a_limit_may_be_any_number(tmp_path: Path):
+    with sheet_of([save(tmp_path, map(trace_line, range(3)))]) as opened:
+        assert [len(list(overview(opened, limit=limit).rows)) for limit in (0, 2, 3, 10**20)] == [3, 2, 3, 3]

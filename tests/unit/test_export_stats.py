@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from support.stats_runs import counted, failure, geo_trace, same, sizes, some_world
 from support.traces import Line, call, failed_line, geo_scores, trace_line, turn, two_turns
 
-from asyncgen.export.groups import BANDS
+from asyncgen.core.errors import InputError
+from asyncgen.export.groups import EDGES, band_names, parse_edges
 from asyncgen.export.stats import MAX_NAMES, OTHER_NAMES, Stats
+from asyncgen.export.trace_folder import trace_line as trace_line_of
 from asyncgen.view.stats import render
 
 
@@ -115,15 +118,16 @@ def test_the_text_shows_each_figure_and_no_control_codes() -> None:
     stats = some()
     stats.add(trace_line(7, calls=[call(1, "zoom\x1b[2J\u202e", "{}")]))
     text = render(stats.summary())
-    assert "failed   2: bad_image 1, timeout 1" in text
+    assert re.search(r"^failed +2: bad_image 1, timeout 1$", text, re.MULTILINE)
     assert "image_zoom_in_tool: 2 calls, 0.0% errors" in text
-    assert "median distance: 157.3 km of the parsed, 157.3 km of all" in text
+    assert re.search(r"^km, parsed +mean 157.3, median 157.3$", text, re.MULTILINE)
     assert all(line.isprintable() for line in text.split("\n"))
 
 
 def band_of(trace: Line) -> str:
     difficulty = trace["sample_data"]["locatability_score"]
-    return BANDS[0] if difficulty < 0.3 else BANDS[1] if difficulty <= 0.6 else BANDS[2]
+    low, middle, high = band_names(EDGES)
+    return low if difficulty < 0.3 else middle if difficulty <= 0.6 else high
 
 
 @settings(max_examples=25, deadline=None)
@@ -156,6 +160,30 @@ def test_both_edges_of_the_bands_belong_to_the_middle() -> None:
     assert sizes(groups["groups"]) == {"< 0.3": 1, "0.3 to 0.6": 2, "> 0.6": 1}
 
 
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("0.5", {"< 0.5": 1, ">= 0.5": 4}),
+        ("0.5,0.75", {"< 0.5": 1, "0.5 to 0.75": 3, "> 0.75": 1}),
+        (" 0.25, 0.5,.75", {"< 0.25": 0, "0.25 to 0.5": 1, "0.5 to 0.75": 3, "> 0.75": 1}),
+    ],
+)
+def test_each_difficulty_is_in_one_band(text: str, groups: dict[str, int]) -> None:
+    stats = Stats(edges=parse_edges(text))
+    for value in (0.4, 0.5, 0.6, 0.75, 0.8, None):
+        stats.add(geo_trace(0, difficulty=value))
+    assert sizes(stats.summary()["by_difficulty"]["groups"]) == groups
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "0.5,", "0.5,0.5", "0.6,0.3", "0,0.5", "0.5,1", "nan", "-0.1", ",".join(f"0.{n}" for n in range(10, 20))],
+)
+def test_edges_of_bands_ascend_between_0_and_1(text: str) -> None:
+    with pytest.raises(InputError, match="give 1 to 9 ascending numbers between 0 and 1"):
+        parse_edges(text)
+
+
 @pytest.mark.parametrize("values", [(None, None), (0.5, 1.5), (-0.1, 0.5)])
 def test_there_are_no_bands_without_a_difficulty_from_0_to_1(values: tuple[float | None, ...]) -> None:
     summary = counted(*(geo_trace(0, difficulty=value) for value in values)).summary()
@@ -179,7 +207,7 @@ def test_a_sample_has_the_tokens_and_seconds_of_all_its_rollouts() -> None:
     assert (summary["samples"], summary["traces_per_sample"]) == (2, 1.5)
     assert summary["tokens_per_sample"] == {"mean": (330 + 1000) / 2, "p50": (330 + 1000) / 2}
     assert summary["seconds_per_sample"] == {"mean": 2.25, "p50": 2.25}
-    assert "tokens a sample: mean 665, p50 665" in render(summary)
+    assert re.search(r"^tokens a sample +mean 665, p50 665$", render(summary), re.MULTILINE)
 
 
 def test_a_sample_of_two_runs_is_two_samples() -> None:
@@ -271,6 +299,25 @@ def test_numbers_that_no_float_can_hold_count_as_unknown() -> None:
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 
+def test_tokens_that_a_file_counts_in_total_alone_are_counted_and_what_nobody_measured_is_null() -> None:
+    old = {"response": "North.", "usage": {"total_tokens": 1234}}
+    later = {"response": "South."}
+    files = [{"conversation_history": [old, old], "metadata": {"total_turns": 2}}, {"conversation_log": [later]}]
+    summary = counted(*(trace_line_of(one, index=row, rollout=0, name="a file") for row, one in enumerate(files)))
+    figures = summary.summary()
+    assert figures["tokens_per_turn"]["total"]["mean"] == 1234
+    assert figures["tokens_per_turn"]["prompt"]["mean"] is None
+    assert figures["tokens_per_trace"]["total"] == {"mean": 2468, "p50": 2468, "p95": 2468, "max": 2468}
+    assert figures["tokens_per_sample"]["mean"] == 2468
+    assert figures["seconds_per_trace"]["mean"] is None
+    group = figures["by_tools"]["groups"][1]
+    assert (group["n"], group["tokens"], group["tokens_per_turn"], group["seconds"]) == (2, 2468, 1234, None)
+    text = render(figures)
+    assert re.search(r"^tokens a trace +mean 2,468,", text, re.MULTILINE)
+    assert "seconds a trace" not in text
+    assert "prompt tokens" not in text
+
+
 def test_memory_is_a_few_numbers_a_trace() -> None:
     columns = counted(*(geo_trace(one) for one in range(100))).columns()
-    assert sum(column.nbytes for column in columns.values()) <= 100 * 13 * 8
+    assert sum(column.nbytes for column in columns.values()) <= 100 * 14 * 8

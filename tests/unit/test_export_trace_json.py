@@ -14,6 +14,7 @@ from asyncgen.export.files import Counts, whole_file
 from asyncgen.export.formats import FORMATS
 from asyncgen.export.stats import Stats
 from asyncgen.export.trace_folder import read_trace_json
+from asyncgen.export.trace_folder import trace_line as trace_line_of
 from asyncgen.export.trace_json import document, file_name, geo_document, tools_document, write_trace_json
 from asyncgen.view.show import render_block, render_trace
 
@@ -233,6 +234,7 @@ def test_the_same_question_in_two_turns_is_kept_in_both(tmp_path: Path) -> None:
         {"conversation_history": [], "tool_calls": [{"tool_call": "z"}], "metadata": {"total_turns": "many"}},
         {"api_response": {"choices": "none"}},
         {"conversation_log": [7, None], "sample_data": [], "reward_score": 3, "sample_index": "x"},
+        {"conversation_history": [{"seconds": 10**400}], "tool_calls": [{"seconds": -(10**400)}]},
     ],
 )
 def test_values_of_wrong_types_count_as_not_said(tmp_path: Path, document: dict[str, Any]) -> None:
@@ -270,3 +272,19 @@ def test_a_file_that_holds_no_trace_is_named(tmp_path: Path, text: str, words: s
 def test_scores_without_an_answer_keep_their_stand_in_distance() -> None:
     document = tools_document(trace_line(scores=geo_scores(parsed=False)))
     assert document["reward_score"]["distance@km"] == document["metadata"]["distance_km"] == 20000.0
+
+
+@pytest.mark.parametrize(
+    ("document", "answer"),
+    [
+        ({"final_response": r"So \boxed{1.5, 2.5}"}, "1.5, 2.5"),
+        ({"final_response": "So <answer> Oslo </answer>."}, "Oslo"),
+        ({"final_response": "No idea."}, ""),
+        ({"conversation_history": [{"response": r"\boxed{7}"}]}, "7"),
+        ({"final_response": r"\boxed{7}", "answer": ""}, ""),
+        ({"final_response": r"\boxed{7}", "answer": None}, "7"),
+    ],
+)
+def test_the_answer_of_a_file_that_names_none_is_the_one_in_its_response(document: Any, answer: str) -> None:
+    line = {"conversation_history": [], **document}
+    assert trace_line_of(line, index=0, rollout=0, name="a file")["answer"] == answer

@@ -43,8 +43,40 @@ def test_of_two_traces_with_one_id_the_first_counts(tmp_path: Path):
     second = make_run(tmp_path / "b", [near, line(2)])
     found = merged(tmp_path / "out", first, second)
     assert lines_of(tmp_path / "out") == [far, line(2)]
-    assert (found.traces, found.duplicates) == (2, 2)
+    assert (found.traces, found.duplicates, found.different) == (2, 2, 2)
     assert [one.duplicates for one in found.sources] == [1, 1]
+    assert not found.complete
+
+
+def test_the_same_trace_twice_is_nothing_lost(tmp_path: Path):
+    found = merged(tmp_path / "out", make_run(tmp_path / "a", [line(1)]), make_run(tmp_path / "b", [line(1)]))
+    assert (found.traces, found.duplicates, found.different, found.complete) == (1, 1, 0, True)
+
+
+def test_what_one_of_two_equal_jobs_has_the_other_has_not_left(tmp_path: Path):
+    first, second = make_run(tmp_path / "a", [line(1)]), make_run(tmp_path / "b", [line(2)])
+    for run in (first, second):
+        path = run / "run.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "total": 2}))
+    found = merged(tmp_path / "out", first, second)
+    assert [one.left for one in found.sources] == [1, 1]
+    assert (found.left, found.complete) == (0, True)
+
+
+def test_folders_of_two_datasets_are_refused_where_a_row_number_means_two_rows(tmp_path: Path):
+    for name, dataset in (("a", "/data/one"), ("b", "/data/two")):
+        (tmp_path / name).mkdir()
+        trace = {"dataset_path": dataset, "sample_index": 42, "conversation_history": [], "reward_score": {}}
+        (tmp_path / name / "trace_00042.json").write_text(json.dumps(trace))
+    with pytest.raises(InputError, match=r"row 42 is one of /data/one in .* and one of /data/two in "):
+        merged(tmp_path / "out", tmp_path / "a", tmp_path / "b")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["good.csv", "good.parquet", "good.jsonl.gz"])
+def test_a_name_of_another_format_is_no_folder(tmp_path: Path, name: str):
+    with pytest.raises(InputError, match="a file is named"):
+        merged(tmp_path / name, make_run(tmp_path / "a", [line(1)]))
 
 
 def test_the_copy_is_a_run_that_is_complete(tmp_path: Path):

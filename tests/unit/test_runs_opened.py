@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 from support.store_fakes import StillClock, a_failure, a_trace, open_store, save, writing
@@ -41,6 +42,21 @@ def test_a_stored_line_becomes_the_trace_that_it_was_written_from() -> None:
 def test_a_stored_failure_becomes_the_failure_that_it_was_written_from() -> None:
     failure = a_failure(7, reason="bad_image", error="truncated")
     assert failure_of(parse_line(encode_failure(failure))) == failure
+
+
+def test_what_is_no_id_is_no_key(directory: Path) -> None:
+    opened = asyncgen.Run.open(directory)
+    for which in ("", (1, 2, 3), None, 1.5):
+        assert which not in opened
+    assert np.int64(3) in opened  # as in a DataFrame
+    assert opened[np.int64(3)].id == "geo/3/0"
+
+
+@pytest.mark.parametrize("config", [[1], None, "geo"])
+def test_a_run_file_without_a_mapping_of_settings_is_a_data_error(directory: Path, config: object) -> None:
+    (directory / "run.json").write_bytes(orjson.dumps({"name": "geo", "config_id": "c", "config": config}))
+    with pytest.raises(DataError, match=r"run.json.*config"):
+        _ = asyncgen.Run.open(directory).image_root
 
 
 def test_a_score_that_is_null_stays_none_and_other_keys_are_left_out() -> None:
@@ -213,3 +229,21 @@ def test_a_run_without_traces_is_an_empty_data_frame(tmp_path: Path) -> None:
     run_file(tmp_path / "run")
     frame = asyncgen.Run.open(tmp_path / "run").to_pandas()
     assert (len(frame), "id" in frame) == (0, True)
+
+
+def test_what_is_lazy_says_what_it_holds(directory: Path) -> None:
+    run = asyncgen.Run.open(directory)
+    assert repr(run.where("nonsense (")) == "<Lazy: traces where nonsense (>"  # nothing is read for it
+    assert repr(run.failed) == f"<Lazy: failed episodes of {directory}>"
+
+
+def test_a_slice_of_a_run_is_a_type_error_that_says_what_to_give(directory: Path) -> None:
+    run = asyncgen.Run.open(directory)
+    with pytest.raises(TypeError, match=r"give an id, a row number or \(row, rollout\)"):
+        run[0:3]  # type: ignore[index]  # what is tested
+    assert slice(0, 3) not in run
+
+
+def test_a_row_number_below_zero_is_told_where_they_begin(directory: Path) -> None:
+    with pytest.raises(KeyError, match="row numbers are from 0"):
+        asyncgen.Run.open(directory)[-1]

@@ -70,11 +70,13 @@ def test_rules_that_choose_and_count_rows_are_no_part_of_the_config(rules: tuple
 
 
 def test_what_shapes_text_is_in_the_config_with_the_rows_that_it_holds_for() -> None:
-    assert shape(*RULES)["rules"] == [
-        {"where": "a", "max_turns": 15, "temperature": 0.8},
-        {"where": "b", "max_tokens": 99},
-    ]
+    assert shape(*RULES)["rules"] == {
+        "order": ["a", "b"],
+        "where": {"a": {"max_turns": 15, "temperature": 0.8}, "b": {"max_tokens": 99}},
+    }
     shapes = [
+        shape(Rule(where="a", max_turns=1), Rule(where="b", max_turns=1)),
+        shape(Rule(where="b", max_turns=1), Rule(where="a", max_turns=1)),
         shape(Rule(where="a", max_turns=1)),
         shape(Rule(where="b", max_turns=1)),
         shape(Rule(where="a", max_turns=2)),
@@ -83,7 +85,8 @@ def test_what_shapes_text_is_in_the_config_with_the_rows_that_it_holds_for() -> 
     ]
     assert len({digest(one) for one in shapes}) == len(shapes)
     same = shape(Rule(where="a", max_turns=1, limit=3, rollouts=9), Rule(where="c", drop=True))
-    assert same == shapes[0]
+    assert same == shape(Rule(where="a", max_turns=1))
+    assert shape(Rule(where="a", max_turns=1), Rule(where="c", limit=5)) == same  # as rows of no rule
 
 
 def test_the_source_is_told_where_and_limits_alone() -> None:

@@ -158,3 +158,28 @@ def test_a_job_file_may_be_given_as_a_path(tmp_path: Path) -> None:
 def test_a_stream_refuses_wrong_arguments_when_it_is_made(given: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         stream(**given)
+
+
+class NoTask:
+    """Some other class."""
+
+
+@pytest.mark.parametrize(
+    ("job", "more", "said"),
+    [
+        (3, {}, "the job 3 is no job: give a built-in name"),
+        (int, {}, "the class builtins.int is no Task; derive it from asyncgen.Task"),
+        ({"task": NoTask}, {}, "NoTask is no Task"),
+        ("geo", {"base_url": 3}, "base_url 3: give a text, or a list of texts"),
+        ("geo", {"base_url": {"a": "b"}}, "base_url {'a': 'b'}: give a text, or a list of texts"),
+        ("geo", {"settings": 3}, "settings 3: give a mapping"),
+        ("geo", {"settings": {3: 4}}, "the setting 3 has no name that is a text"),
+        ("geo", {"retry_failed": 3}, "retry_failed 3: give a text, or a list of texts"),
+        ("geo", {"retry_failed": [3]}, "retry_failed [3]: give a text, or a list of texts"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_an_input_error_of_one_line(job: Any, more: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as raised:
+        stream(job, **more)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -12,7 +12,7 @@ from support.runs_on_disk import WRITER, event, failed, files_of, line, lines_of
 from support.store_fakes import FaultyFiles, StillClock
 from support.traces import trace_line
 
-from asyncgen.core.errors import DirectoryInUse, InputError
+from asyncgen.core.errors import DataError, DirectoryInUse, InputError
 from asyncgen.runs.salvaging import salvage_runs
 from asyncgen.runs.verify import Report, count, ledger, verify, verify_folder
 from asyncgen.store.files import DISK, FileLayer
@@ -59,6 +59,14 @@ def test_doubles_among_sealed_shards_are_named(tmp_path: Path):
     assert "geo-tools/1/0" in report.duplicates.first[0]
     assert report.traces == 2
     assert report.faults
+
+
+def test_partitions_that_are_not_there_are_told(tmp_path: Path):
+    for number in (0, 2):
+        make_run(tmp_path / "out" / f"part-{number:03d}-of-003", [line(number)])
+    first, second = verify(tmp_path / "out")
+    assert (first.notes, second.notes) == (["partitions of 3 that are not there: 1"], [])
+    assert verify(tmp_path / "out" / "part-000-of-003")[0].notes == []
 
 
 def test_doubles_among_partitions_are_named(tmp_path: Path):
@@ -224,3 +232,20 @@ def test_files_of_an_old_folder_are_read(tmp_path: Path):
     assert report.faults
     with pytest.raises(InputError, match="no shards"):
         salvaged(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "key"),
+    [
+        ("events.jsonl", '{"event":"start","stored":"x"}\n', "stored"),
+        ("events.jsonl", '{"event":"stop","saved":null}\n', "saved"),
+        ("run.json", '{"name":"geo-tools","total":1,"selection":{"filtered":"x"}}', "filtered"),
+        ("run.json", '{"name":"geo-tools","selection":[1]}', "selection"),
+        ("run.json", '{"name":"geo-tools","configs":[],"config":null}', "config, configs"),
+    ],
+)
+def test_what_is_of_another_type_is_damage_that_is_named(tmp_path: Path, file: str, text: str, key: str):
+    directory = make_run(tmp_path / "run", [line(1)])
+    (directory / file).write_text(text)
+    with pytest.raises(DataError, match=rf"{file} is damaged: '?{key}"):
+        verify(directory)

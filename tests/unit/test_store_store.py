@@ -223,7 +223,7 @@ def test_a_bad_line_in_a_sealed_file_stops_the_start_and_names_file_and_line(tmp
     save(tmp_path, a_trace(1), a_trace(2))
     path = sealed_shards(tmp_path, "traces")[0]
     path.write_bytes(path.read_bytes() + b"junk\n")
-    with pytest.raises(DataError, match=rf"{path.name}:3: .*take that line out"):
+    with pytest.raises(DataError, match=rf"{path.name}:3: .*--salvage takes such lines out"):
         open_store(tmp_path)
 
 

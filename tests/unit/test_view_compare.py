@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from rich.cells import cell_len
 from support.traces import failed_line, geo_scores, trace_line, two_turns
 
-from asyncgen.runs.drawing import Mark, marks_on
+from asyncgen.runs.drawing import INK, Mark, drawn, marks_on
 from asyncgen.view.compare import LONGEST, NARROWEST, render_rollouts
 
 
@@ -36,14 +37,13 @@ def test_each_rollout_has_a_column_with_what_came_of_it() -> None:
         "calls     1                                            1",
         "tokens    400 + 60                                     400 + 60",
         "stop      answered                                     answered",
-        "accepted  yes                                          yes",
         "",
         "response  <think>Reads Paris.</think>It is             <think>Reads Paris.</think>It is",
         r"          \boxed{1.5, 2.5}                             \boxed{1.5, 2.5}",
     ]
 
 
-@pytest.mark.parametrize(("width", "blocks"), [(60, 5), (90, 3), (130, 2), (210, 1)])
+@pytest.mark.parametrize(("width", "blocks"), [(60, 5), (90, 3), (130, 2), (160, 1)])
 def test_as_many_stand_side_by_side_as_have_room_and_the_others_below(width: int, blocks: int) -> None:
     text = render_rollouts(rollouts(5), width=width)
     assert row(text, "rollout") == list("01234")
@@ -56,7 +56,37 @@ def test_a_failure_stands_beside_the_traces_and_says_why() -> None:
     text = render_rollouts([two_turns(42), failed_line(42) | {"rollout": 1}], width=100)
     assert "failed" in text
     assert "bad_image: the file is truncated" in text
-    assert row(text, "accepted") == ["yes"]
+    assert row(text, "accepted") == []
+
+
+def test_who_was_accepted_is_said_where_not_all_are() -> None:
+    refused = two_turns(42, 1)
+    refused["metadata"]["accepted"] = False
+    text = render_rollouts([two_turns(42), refused, failed_line(42) | {"rollout": 2}], width=60)
+    assert row(text, "accepted") == ["yes", "no"]
+
+
+def test_four_rollouts_stand_side_by_side_in_130_columns() -> None:
+    heads = [line.split() for line in render_rollouts(rollouts(4), width=130).splitlines() if "rollout " in line]
+    assert heads == [["rollout", "0", "1", "2", "3"]]
+
+
+def test_tokens_that_nobody_counted_have_no_row() -> None:
+    trace = two_turns()
+    trace["metadata"] |= {"prompt_tokens": 0, "completion_tokens": 0, "stop": ""}
+    names = [line.split()[0] for line in render_rollouts([trace], width=100).splitlines() if line[:1].isalpha()]
+    assert not {"tokens", "stop"} & set(names)
+
+
+@pytest.mark.parametrize("box", [(90, 70, 99, 79), (0, 76, 4, 80), (96, 0, 100, 4), (99, 79, 100, 80)])
+def test_the_label_of_a_box_at_the_edge_lies_within_the_picture(box: tuple[float, float, float, float]) -> None:
+    inked = drawn(Image.new("RGB", (100, 80), "white"), [Mark("12", box)])
+    middle = drawn(Image.new("RGB", (100, 80), "white"), [Mark("12", (40, 30, 41, 31))])
+
+    def label(picture: Image.Image) -> int:
+        return sum(picture.getpixel((x, y)) == INK[0] for x in range(100) for y in range(80))
+
+    assert label(inked) >= 0.9 * label(middle)
 
 
 def test_the_distance_of_an_answer_that_could_not_be_read_is_no_distance() -> None:

@@ -165,7 +165,7 @@ def test_the_summary_tells_answers_that_could_not_be_read_and_traces_beyond_the_
     assert "this start: 3 traces (0 with an answer that could be read), 0 failures" in text
     assert "9 traces are stored in all" in text
     assert "0 left, 7 not needed" in render_summary({**summary, "skipped": 7})
-    assert "1 of the traces are accepted (33.3 %)\nthis start cost $3.41\n" in text
+    assert "1 of the 9 stored traces are accepted (11.1 %)\nthis start cost $3.41\n" in text
     assert "cost" not in render_summary({**summary, "cost": None})
     assert "accepted" not in render_summary({**summary, "accepted": None})
     assert "could be read" not in render_summary({**summary, "parsed": 3})
@@ -173,8 +173,8 @@ def test_the_summary_tells_answers_that_could_not_be_read_and_traces_beyond_the_
 
 STATUS = {
     "name": "geo", "state": "running", "holder": {"pid": 7, "host": "box"}, "total": 2, "done": 1, "failed": 0,
-    "left": 1, "skipped": 0, "paused": "", "failed_reasons": {}, "rate_per_minute": 60.0, "seconds_left": 1.0,
-    "partitions": 0, "partitions_started": 0, "stored": 1, "servers_down": [],
+    "left": 1, "skipped": 0, "accepted": None, "paused": "", "failed_reasons": {}, "rate_per_minute": 60.0,
+    "seconds_left": 1.0, "partitions": 0, "partitions_started": 0, "stored": 1, "servers_down": [],
 }  # fmt: skip
 
 
@@ -189,6 +189,20 @@ def test_status_names_the_process_that_runs():
 def test_status_says_what_a_run_waits_for_on_one_line():
     shown = render_status({**STATUS, "paused": "no server answers:\n\x1b[2Jrefused"}).splitlines()
     assert shown[:2] == ["geo: running (pid 7 on box)", "paused: no server answers: refused"]
+
+
+def test_status_of_a_strangers_directory_steers_no_terminal():
+    shown = render_status({**STATUS, "name": "\x1b]0;title\x07geo\u202e", "failed_reasons": {"time\x1b[2J": 1}})
+    assert shown.splitlines()[0] == "geo<U+202E>: running (pid 7 on box)"
+    assert "(time 1)" in shown
+
+
+def test_status_has_no_rate_where_nothing_runs_and_nobody_knows_one():
+    assert "2 of the 3 stored traces are accepted (66.7 %)" in render_status(STATUS | {"accepted": 2, "stored": 3})
+    assert "rate -, left -" in render_status(
+        {**STATUS, "state": "complete", "holder": None, "rate_per_minute": 0.0, "seconds_left": None}
+    )
+    assert "rate 0.0/min" in render_status({**STATUS, "rate_per_minute": 0.0})
 
 
 def test_status_counts_the_partitions_that_have_been_started():

@@ -133,16 +133,22 @@ def test_scores_are_shares_means_and_medians():
     assert score(ScoreFigures(name="score", kind="mean", value=None)) == "score -"
 
 
-def test_at_most_six_scores_are_shown():
-    scores = [ScoreFigures(name=f"s{number}", kind="mean", value=1.0) for number in range(9)]
-    shown = line_of(figures(scores=scores), "parsed")
-    assert ("s5 1" in shown, "s6" in shown) == (True, False)
+def test_at_most_nine_scores_are_shown():
+    scores = [ScoreFigures(name=f"s{number}", kind="mean", value=1.0) for number in range(12)]
+    shown = line_of(figures(scores=scores), "parsed", width=200)
+    assert ("s8 1" in shown, "s9" in shown) == (True, False)
+
+
+def test_one_server_more_is_one():
+    servers = [a_server(f"e{number}", "ok") for number in range(9)]
+    assert "… 1 more server, all ok" in texts(figures(endpoints=servers))
 
 
 def test_cost_and_accepted_and_skipped_are_shown_where_there_are_any():
     assert line_of(figures(cost=3.4123, cost_at_end=9.52), "tokens").endswith("cost $3.41 → ~$9.52")
     assert line_of(figures(cost=0.5), "tokens").endswith("cost $0.50")
-    assert "accepted 0 (-)" in line_of(figures(accepted=0, done=0), "accepted")
+    assert "accepted 0 (-)" in line_of(figures(accepted=0, stored=0), "accepted")
+    assert "accepted 9 (90.0 %)" in line_of(figures(accepted=9, stored=10, done=3), "accepted")
     assert "not needed 120" in line_of(FULL, "open")
     plain = "\n".join(texts(figures()))
     assert not {"accepted", "cost", "needed"} & set(plain.split())

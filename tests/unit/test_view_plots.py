@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 from support.stats_runs import geo_trace, some_world
@@ -54,6 +55,51 @@ def drawn(chart: object, *runs: list[Line]) -> Figure:
     figure = chart(series(columns, by_run(columns, len(runs)), [f"run {one}" for one, _ in enumerate(runs)]))
     assert isinstance(figure, Figure)
     return figure
+
+
+def test_a_legend_lies_below_its_chart_and_within_the_picture() -> None:
+    for names in (["short", "other"], [f"a rather long name of a run, the {one}th" for one in range(12)]):
+        stats = Stats()
+        for number, _ in enumerate(names):
+            stats.add(geo_trace(number), number)
+        columns = stats.columns()
+        figure = distances(series(columns, by_run(columns, len(names)), names))
+        assert isinstance(figure, Figure)
+        figure.draw_without_rendering()
+        legend, chart = figure.legends[0].get_window_extent(), figure.axes[0].get_tightbbox()
+        assert chart is not None
+        assert legend.y1 <= chart.y0
+        assert (legend.x0 >= 0, legend.x1 <= figure.bbox.x1) == (True, True)
+
+
+def test_one_run_needs_no_legend() -> None:
+    assert drawn(distances, [geo_trace(0)]).legends == []
+
+
+def test_the_first_bar_of_the_distances_says_that_it_has_all_below() -> None:
+    ticks = [label.get_text() for label in drawn(distances, [geo_trace(0)]).axes[0].get_xticklabels()]
+    assert ticks == ["≤ 0.1", "1", "10", "100", "1,000", "10,000"]
+
+
+def test_a_way_over_the_pole_does_not_run_along_the_frame() -> None:
+    pairs, stats = Pairs(), Stats()
+    pairs.add(geo_trace(0, place=(89.0, -100.0), guess=(89.0, 100.0)))
+    columns = stats.columns()
+    figure = world_map(pairs, series(columns, by_run(columns, 1), ["geo"]))
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    (ways,) = (one for one in axes.collections if isinstance(one, LineCollection))
+    seen = ways.get_clip_box()
+    assert seen is not None
+    assert seen.transformed(axes.transData.inverted()).intervaly.tolist() == pytest.approx([-85, 85])
+    assert len(figure.legends) == 1
+
+
+def test_of_many_runs_no_two_are_drawn_alike() -> None:
+    columns = Stats().columns()
+    drawn_as = [(run.colour, run.dash) for run in series(columns, by_run(columns, 30), [""] * 30)]
+    assert len(set(drawn_as)) == 30
 
 
 def names_of(done: Plotted) -> list[str]:

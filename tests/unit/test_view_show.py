@@ -6,6 +6,7 @@ import pytest
 from support.traces import call, failed_line, geo_scores, message, trace_line, turn, two_turns
 
 from asyncgen.core.errors import InputError
+from asyncgen.export.trace_folder import trace_line as read_line
 from asyncgen.view.show import render_block, render_trace
 from asyncgen.view.terminal import clean
 
@@ -27,7 +28,7 @@ thinking:
 response:
   Let me look closer.
 call image_zoom_in_tool {"bbox_2d": [1, 2, 30, 40]} → ok, 0.02 s
-[100 + 20 tokens, 1.50 s, 1 attempts, tool_calls, demo-vl]
+[100 + 20 tokens, 1.50 s, 1 attempt, tool_calls, demo-vl]
 
 ── turn 2 ──
 tool:
@@ -38,7 +39,7 @@ thinking:
   Reads Paris.
 response:
   It is \\boxed{1.5, 2.5}
-[300 + 40 tokens, 1.50 s, 1 attempts, stop, demo-vl]
+[300 + 40 tokens, 1.50 s, 1 attempt, stop, demo-vl]
 
 scores: score 0.9, distance@km 157.27, geoguessr@point 4500, parse_success true, acc@1km 0, acc@25km 0, acc@200km 1, \
 acc@750km 1, acc@2500km 1"""
@@ -165,3 +166,13 @@ def test_a_failed_sample_says_why_and_nothing_more() -> None:
     block = render_block(3, 9, failed_line(error="truncated\nfile\x1b[0m"))
     assert block.split("\n")[-1] == "  [FAILED] geo-tools/7/0: bad_image: truncated file"
     assert "Turns" not in block
+
+
+def test_what_is_not_known_of_a_turn_is_not_said() -> None:
+    document = {
+        "conversation_history": [{"response": "a"}, {"response": "b", "attempts": 2, "usage": {"total_tokens": 7}}],
+        "tool_calls": [{"turn": 1, "tool_call": {"name": "zoom", "arguments": {}}, "success": True}],
+    }
+    shown = render_trace(read_line(document, index=0, rollout=0, name="a file"))
+    assert shown.split("\n")[1] == "turns: 2   tool calls: 1"
+    assert "response:\n  a\ncall zoom {} → ok\n\n── turn 2 ──\nresponse:\n  b\n[7 tokens, 2 attempts]\n" in shown
