@@ -57,7 +57,9 @@ def command(*words: object) -> list[str]:
 def environment(**extra: str) -> dict[str, str]:
     """The tests' own, without what would change a job."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith("ASYNCGEN_") and "API_KEY" not in name
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("ASYNCGEN_") and "API_KEY" not in name and name not in {"COLUMNS", "LINES", "NO_COLOR"}
     }
     return {**kept, "HF_HUB_OFFLINE": "1", **extra}
 
