@@ -5,7 +5,6 @@ Knows the time. Tests put their own clock in its place, so that no test waits.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -33,4 +32,6 @@ class SystemClock:
         return time.time()  # noqa: TID251  # this is the clock
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio  # here: what only reads the time need not load it
+
         await asyncio.sleep(seconds)
