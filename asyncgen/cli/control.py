@@ -52,7 +52,7 @@ def ctl(
 def _print(directory: Path, action: Action, told: Sequence[Told], *, as_json: bool) -> int:
     """Returns the exit code."""
     from asyncgen.cli.output import line, print_json
-    from asyncgen.view.terminal import note, one_line
+    from asyncgen.view.terminal import clean, note, one_line
 
     whole = [one.directory for one in told] == [directory]
     good = [one for one in told if one.reply["ok"]]
@@ -64,6 +64,9 @@ def _print(directory: Path, action: Action, told: Sequence[Told], *, as_json: bo
             note(f"asyncgen: {one.directory}: {one_line(str(one.reply['error']))}")
         elif not as_json:
             label = str(one.reply.get("name", "")) + ("" if whole else f" {one.directory.name}")
+            if action == "status" and (shown := _screen(one.reply)):
+                line(clean("\n".join(shown if whole else [f"{label}:", *shown])))
+                continue
             for text in _words(action, one.reply):
                 line(one_line(f"{label}: {text}"))
     if not whole and not as_json:
@@ -86,8 +89,40 @@ def _words(action: Action, reply: Mapping[str, Any]) -> list[str]:
     return _figures(reply)
 
 
+def _screen(reply: Mapping[str, Any]) -> list[str]:
+    """The lines of the live screen; none where the run is of a version that has other figures."""
+    import sys
+
+    from asyncgen.engine.driver import Living
+    from asyncgen.runs.figures import EndpointFigures, Figures, ScoreFigures
+    from asyncgen.view.listing import terminal_width
+    from asyncgen.view.panel import screen
+
+    try:
+        figures = Figures(
+            **{
+                name: reply[name]
+                for name in Figures.__dataclass_fields__
+                if name not in {"endpoints", "scores", "oldest"}
+            },
+            endpoints=[EndpointFigures(**one) for one in reply["endpoints"]],
+            scores=[ScoreFigures(**one) for one in reply["scores"]],
+            oldest=[Living(**one) for one in reply["oldest"]],
+        )
+    except (KeyError, TypeError):
+        return []
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    lines = screen(figures, width=terminal_width() or _COLUMNS, height=_ROWS, encoding=encoding)
+    return [text for text, style in lines if style != "dim"]  # no keys: they are those of the run's own terminal
+
+
+_ROWS = 1000
+_COLUMNS = 160
+"""Where stdout is no terminal."""
+
+
 def _figures(reply: Mapping[str, Any]) -> list[str]:
-    """Those of `status`; all of them are in its JSON."""
+    """The main ones of `status`, whatever else there is."""
     from asyncgen.view.panel import duration
 
     state = "draining" if reply.get("draining") else "paused" if reply.get("paused") else "running"

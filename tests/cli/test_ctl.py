@@ -91,7 +91,8 @@ def test_concurrency_is_raised_in_a_run_that_is_going(run: Run, photos: Path, tm
     found = json.loads(status.out)
     assert (found["concurrency"], found["open"], found["left"], found["paused"]) == (5, 5, 8, False)
     assert (found["directory"], found["endpoints"][0]["name"]) == (str(out), server.base_url)
-    assert "geo: running, 5 of at most 5 requests open" in shown.out
+    assert "open 5/5" in shown.out
+    assert "Ctrl-C" not in shown.out
     assert (wrong.code, len(wrong.err.splitlines())) == (2, 1)
     assert (dead.code, dead.complaints) == (
         2, [f"asyncgen: no run is going in {out}; asyncgen status shows how it stands"],
