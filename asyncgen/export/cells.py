@@ -1,4 +1,4 @@
-"""JSON values as the cells of a column: its SQL type, its Arrow array, its file.
+"""JSON values as the cells of a column: its SQL type, its values of that type, its file.
 
 Knows four types: whole numbers stay so where all are, numbers where all are numbers; a column of two other types is
 text, and so are lists and mappings, as JSON.
@@ -6,11 +6,10 @@ text, and so are lists and mappings, as JSON.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from pathlib import Path
-from typing import Any
+
+import orjson
 
 from asyncgen.core.errors import TemporaryError
 from asyncgen.core.types import Json
@@ -26,11 +25,6 @@ _PLAIN: Mapping[str, set[type]] = {
     VARCHAR: {str, type(None)},
 }
 """What a column of a type takes as it is."""
-_BLANK: Mapping[str, Any] = {BOOLEAN: False, BIGINT: 0, DOUBLE: 0.0, VARCHAR: ""}
-"""What lies where there is null."""
-_MAY_LACK = {type(None), float}
-"""What may stand for null: float, since NaN does."""
-_CODES = {BIGINT: "q", DOUBLE: "d"}
 _WIDEST = 2**63
 _EXACT = 2.0**53
 
@@ -40,7 +34,7 @@ def kind_of(values: Sequence[Json]) -> str:
     kind = NULL
     for one in set(map(type, values)):
         kind = both(kind, _KINDS.get(one, VARCHAR))
-    if kind == BIGINT and not all(value is None or -_WIDEST <= value < _WIDEST for value in values):
+    if kind == BIGINT and not all(map(_is_narrow, values)):
         return DOUBLE
     return kind
 
@@ -53,48 +47,16 @@ def both(one: str, other: str) -> str:
     return DOUBLE if kinds == _NUMBERS else VARCHAR
 
 
-def array_of(values: Sequence[Json], kind: str) -> Any:
-    """A pyarrow.Array; null for null, for NaN, and for what does not fit."""
-    if not _PLAIN[kind].issuperset(map(type, values)):
-        values = [_cell(value, kind) for value in values]
-    try:
-        return _array(values, kind)
-    except OverflowError:
-        return _array([_cell(value, kind) for value in values], kind)
+def cells_of(values: Sequence[Json], kind: str) -> Sequence[Json]:
+    """As values of the type; null for null, and for what does not fit. NaN becomes null when it is written."""
+    if _PLAIN[kind].issuperset(map(type, values)) and (kind not in _NUMBERS or all(map(_is_narrow, values))):
+        return values
+    return [_cell(value, kind) for value in values]
 
 
-def _array(cells: Sequence[Any], kind: str) -> Any:
-    """Of cells of one type, from buffers: given a list, pyarrow first imports pandas, and that takes longer than a
-    question about a small run. Raises OverflowError."""
-    import pyarrow as pa
-
-    types = {BOOLEAN: pa.bool_(), BIGINT: pa.int64(), DOUBLE: pa.float64(), VARCHAR: pa.large_string()}
-    buffers: list[Any] = [None]
-    known: list[bool] = []
-    if not _MAY_LACK.isdisjoint(map(type, cells)):
-        known = [cell is not None and cell == cell for cell in cells]  # noqa: PLR0124  # NaN is not
-    if not all(known):
-        buffers = [_bits(known)]
-        cells = [cell if there else _BLANK[kind] for cell, there in zip(cells, known, strict=True)]
-    if kind == VARCHAR:
-        buffers += _texts(cells)
-    else:
-        buffers.append(_bits(cells) if kind == BOOLEAN else array(_CODES[kind], cells))
-    wrapped = [one if one is None else pa.py_buffer(one) for one in buffers]
-    return pa.Array.from_buffers(types[kind], len(cells), wrapped)
-
-
-def _texts(texts: Sequence[str]) -> list[Any]:
-    """Where each begins, and their bytes."""
-    data = "".join(texts).encode()
-    parts: Sequence[str | bytes] = texts if data.isascii() else [text.encode() for text in texts]
-    return [array("q", accumulate(map(len, parts), initial=0)), data]
-
-
-def _bits(flags: Sequence[bool]) -> Any:
-    import numpy as np
-
-    return np.packbits(np.array(flags, dtype=bool), bitorder="little")
+def _is_narrow(value: float | None) -> bool:
+    """Whether it is sure to fit 64 bits, as a whole number too."""
+    return value is None or -_WIDEST <= value < _WIDEST
 
 
 def _cell(value: Json, kind: str) -> Json:
@@ -127,15 +89,18 @@ def text_of(value: Json) -> str:
     return dump(value).decode()
 
 
-def write_table(columns: Mapping[str, Any], path: Path) -> None:
-    """One Parquet file. Raises TemporaryError where the disk takes it not."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def write_rows(columns: Mapping[str, Sequence[Json]], path: Path) -> int:
+    """One file of JSON lines, a row each; the bytes of its longest line. DuckDB reads them as fast as we parse a trace,
+    and needs no other library for it. Raises TemporaryError where the disk takes it not."""
+    names, longest = list(columns), 0
     try:
-        pq.write_table(pa.table(dict(columns)), path, compression="zstd")
+        with path.open("wb") as file:
+            for row in zip(*columns.values(), strict=True):
+                line = orjson.dumps(dict(zip(names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
+                file.write(line)
+                longest = max(longest, len(line))
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
         raise TemporaryError(
-            f"{path.parent} takes no temporary file: {reason}; set TMPDIR to a folder with room"
+            f"{path.parent} takes no temporary file: {error.strerror or error}; set TMPDIR to a folder with room"
         ) from error
+    return longest

@@ -1,4 +1,4 @@
-"""The scalars of traces as columns in Parquet files, each trace with the place where it lies.
+"""The scalars of traces as columns in files of JSON lines, each trace with the place where it lies.
 
 Knows the parts of a trace that have names of their own, and the type of a column that traces do not agree about. Memory
 is one batch. Does not know SQL, nor where traces come from.
@@ -12,8 +12,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from asyncgen.core.types import Json
-from asyncgen.export.cells import BIGINT, NULL, VARCHAR, array_of, both, kind_of, write_table
+from asyncgen.export.cells import BIGINT, NULL, VARCHAR, both, cells_of, kind_of, write_rows
 
 PARTS: Mapping[str, str] = {"reward": "reward_score", "meta": "metadata", "data": "sample_data"}
 """By the prefix that names them, first the one whose name counts where two have it."""
@@ -62,7 +64,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Parquet files that hold a row a trace."""
+    """Files that hold a row a trace, as JSON lines."""
 
     folder: Path
     files: Sequence[str]
@@ -74,6 +76,8 @@ class Sheet:
     """In order of appearance, by prefix."""
     paths: Sequence[Path]
     """The files that a place names by number."""
+    longest: int = 0
+    """Bytes of the longest line."""
 
 
 def takes(sql: str, name: str) -> bool:
@@ -100,6 +104,7 @@ class SheetWriter:
         self._files: list[dict[str, str]] = []
         self._paths: dict[Path, int] = {}
         self._rows = 0
+        self._longest = 0
         self._batch = _Batch(self._top)
 
     def add(self, spot: Spot, key: tuple[int, int], trace: Mapping[str, Json]) -> None:
@@ -127,16 +132,17 @@ class SheetWriter:
                 for prefix, columns in self._columns.items()
             },
             paths=list(self._paths),
+            longest=self._longest,
         )
 
     def _file(self, number: int) -> str:
-        return f"{self._name}-{number:05d}.parquet"
+        return f"{self._name}-{number:05d}.jsonl"
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, _Batch(self._top)
         places = zip(*batch.places, strict=True)
-        columns = {name: array_of(values, BIGINT) for name, values in zip(PLACE, places, strict=True)}
-        columns |= {OWN + name: array_of(batch.top[name], kind) for name, kind in self._top.items()}
+        columns: dict[str, Sequence[Json]] = dict(zip(PLACE, places, strict=True))
+        columns |= {OWN + name: cells_of(batch.top[name], kind) for name, kind in self._top.items()}
         kinds: dict[str, str] = {}
         for prefix, rows in batch.parts.items():
             for name in dict.fromkeys(chain.from_iterable(rows)):
@@ -147,8 +153,8 @@ class SheetWriter:
                 column.long = column.long or (prefix == "data" and _is_long(values) and not takes(self._sql, name))
                 if kind != NULL and not column.long:
                     kinds[column.stored] = kind
-                    columns[column.stored] = array_of(values, kind)
-        write_table(columns, self._folder / self._file(len(self._files)))
+                    columns[column.stored] = cells_of(values, kind)
+        self._write(columns, self._folder / self._file(len(self._files)))
         self._files.append(kinds)
 
     def _column(self, prefix: str, name: str) -> _Growing:
@@ -157,19 +163,19 @@ class SheetWriter:
             columns[name] = _Growing(f"{OWN}{prefix}_{len(columns)}")
         return columns[name]
 
-    def _widen(self, path: Path, kinds: Mapping[str, str]) -> None:
-        """Write a file again whose columns turned out to be of another type by later traces."""
-        import pyarrow.parquet as pq
+    def _write(self, columns: Mapping[str, Sequence[Json]], path: Path) -> None:
+        self._longest = max(self._longest, write_rows(columns, path))
 
+    def _widen(self, path: Path, kinds: Mapping[str, str]) -> None:
+        """Write a file again whose columns turned out to be texts by later traces. (A whole number is read as a float
+        as it is.)"""
         every = {one.stored: one.kind for columns in self._columns.values() for one in columns.values()}
-        narrow = [name for name, kind in kinds.items() if kind != every[name]]
-        if not narrow:
+        texts = [name for name, kind in kinds.items() if kind != every[name] == VARCHAR]
+        if not texts:
             return
-        with pq.ParquetFile(path) as file:  # read_table would import pandas
-            table = file.read()
-        columns = {name: table.column(name) for name in table.column_names}
-        columns |= {name: array_of(columns[name].to_pylist(), every[name]) for name in narrow}
-        write_table(columns, path)
+        rows = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        self._write(columns | {name: cells_of(columns[name], VARCHAR) for name in texts}, path)
 
 
 @dataclass(slots=True)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FETCH = 500
 """Rows at a time."""
+_ROOM = 1 << 20
+"""Bytes of a line that there is room for at least."""
 _FIRST = ("id", "sample_index", "rollout", *FAILURE, "answer")
 """What `SELECT *` begins with."""
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -57,15 +59,20 @@ def shut(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def stored(sheet: Sheet) -> str:
     """The rows of its files, as what can stand after FROM."""
     own = dict.fromkeys(PLACE, BIGINT) | {OWN + name: kind for name, kind in sheet.top.items()}
-    return rows_in(sheet.folder, sheet.files, own)
+    parts = {one.stored: one.kind for columns in sheet.parts.values() for one in columns if one.kind != NULL}
+    return rows_in(sheet.folder, sheet.files, own | parts, sheet.longest)
 
 
-def rows_in(folder: Path, files: Sequence[str], kinds: Mapping[str, str]) -> str:
-    """The rows of these files, as what can stand after FROM; without a file, no row of columns of these types."""
+def rows_in(folder: Path, files: Sequence[str], kinds: Mapping[str, str], longest: int = 0) -> str:
+    """The rows of these files, as what can stand after FROM; without a file, no row of columns of these types.
+    `longest`: bytes of the longest line, for which DuckDB makes room."""
     if not files:
         columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in kinds.items())
         return f"(SELECT {columns} WHERE false)"
-    return f"read_parquet([{', '.join(_text(str(folder / name)) for name in files)}], union_by_name = true)"
+    paths = ", ".join(_text(str(folder / name)) for name in files)
+    types = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in kinds.items())
+    room = max(_ROOM, longest)
+    return f"read_json([{paths}], format = 'newline_delimited', columns = {{{types}}}, maximum_object_size = {room})"
 
 
 def columns_of(sheet: Sheet, *, wide: bool = True) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Turns and tool calls of traces as rows of Parquet files.
+"""Turns and tool calls of traces as rows of files of JSON lines.
 
 Knows which columns they have. Does not know SQL.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asyncgen.core.types import Json
-from asyncgen.export.cells import BIGINT, BOOLEAN, DOUBLE, VARCHAR, array_of, write_table
+from asyncgen.export.cells import BIGINT, BOOLEAN, DOUBLE, VARCHAR, cells_of, write_rows
 from asyncgen.export.sheet import takes
 
 _OF_TRACE: Mapping[str, str] = {"id": VARCHAR, "sample_index": BIGINT, "rollout": BIGINT, "turn": BIGINT}
@@ -80,6 +80,8 @@ class RowWriter:
         self.folder = folder
         self.columns = list(columns)
         self.rows = 0
+        self.longest = 0
+        """Bytes of the longest line."""
         self._name = name
         self._rows_in = rows_in
         self.kinds = {one: kind for one, kind in columns.items() if one not in _LONG or takes(sql, one)}
@@ -106,9 +108,9 @@ class RowWriter:
         return self._files
 
     def _flush(self) -> None:
-        name = f"{self._name}-{len(self._files):05d}.parquet"
-        arrays = {one: array_of(self._values[one], kind) for one, kind in self.kinds.items()}
-        write_table(arrays, self.folder / name)
+        name = f"{self._name}-{len(self._files):05d}.jsonl"
+        cells = {one: cells_of(self._values[one], kind) for one, kind in self.kinds.items()}
+        self.longest = max(self.longest, write_rows(cells, self.folder / name))
         self._files.append(name)
         self._values = {one: [] for one in self.kinds}
         self.rows += self._waiting

@@ -195,9 +195,7 @@ def _answer(
     import duckdb
 
     for name, table in tables.items():
-        select = (
-            view(table) if isinstance(table, Sheet) else f"FROM {rows_in(table.folder, table.finish(), table.kinds)}"
-        )
+        select = view(table) if isinstance(table, Sheet) else f"FROM {_rows_in(table)}"
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
         if isinstance(table, Sheet) and (text := unclear(table, query)):
             raise InputError(f"sql {query!r}: {text}")
@@ -212,6 +210,10 @@ def _answer(
     except duckdb.Error as error:
         raise _wrong(error, query, tables) from error
     return Answer(_distinct(columns), _fetched(rows, query, tables))
+
+
+def _rows_in(table: RowWriter) -> str:
+    return rows_in(table.folder, table.finish(), table.kinds, table.longest)
 
 
 def _fetched(
