@@ -66,7 +66,7 @@ def print_stats(directories: Sequence[Path], wanted: Wanted) -> int:
     columns = stats.columns()
     report = counts | stats.summary(columns)
     if report["traces"] and not report["by_difficulty"]:
-        _note_no_bands(columns, wanted)
+        _refuse_no_bands(columns, wanted)
     if len(names) > 1:
         report |= stats.compared(names, columns)
     if by:
@@ -136,15 +136,17 @@ def _kept(directories: Sequence[Path], where: str, *, failed: bool) -> Iterator[
             yield place.source, parse_line(places.line(place))
 
 
-def _note_no_bands(columns: Columns, wanted: Wanted) -> None:
-    """Where somebody asked for them."""
+def _refuse_no_bands(columns: Columns, wanted: Wanted) -> None:
+    """Raises InputError where somebody asked for them."""
     from asyncgen.export.measures import measured
     from asyncgen.export.stats import DIFFICULTY
 
     if wanted.difficulty == DIFFICULTY and wanted.bands is None:
         return
     beyond = "in some traces it is not between 0 and 1" if len(measured(columns["difficulty"])) else "no trace has one"
-    note(f"--difficulty {wanted.difficulty}: no bands: it must be a number from 0 (hardest) to 1, and {beyond}")
+    raise InputError(
+        f"--difficulty {wanted.difficulty}: no bands: it must be a number from 0 (hardest) to 1, and {beyond}"
+    )
 
 
 def _plot(columns: Columns, names: Sequence[str], pairs: Pairs, folder: Path, suffix: str) -> dict[str, Json]:

@@ -158,8 +158,12 @@ def _complete(report: Merged, sources: Sequence[Source], index: _PlaceIndex, hol
             count.partitions_missing = int(status["partitions"]) - int(status["partitions_started"])
     reasons = _failures([source.path for source in sources], index)
     report.failed, report.failed_reasons = reasons.total(), dict(reasons.most_common())
+    if len(sources) == 1 and sources[0].runs:  # which may go on: what came after the copy was made is left
+        status, count = status_of(sources[0].path), report.sources[0]
+        asked = report.traces - (int(status["stored"]) - int(status["done"]))
+        count.left = max(0, int(status["total"]) - int(status["skipped"]) - asked - report.failed)
     report.left = sum(one.left for one in report.sources)
-    if (total := _asked_alike(sources)) is not None:  # what one has not, another may have
+    if len(sources) > 1 and (total := _asked_alike(sources)) is not None:  # what one has not, another may have
         report.left = min(report.left, max(0, total - report.traces - report.failed))
     report.short = holes.short()
     uneven = any(_asks_unevenly(run) for source in sources for run in source.runs)

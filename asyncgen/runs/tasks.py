@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ from asyncgen.core.task import IMAGE_MARKER, Task, template_columns
 from asyncgen.runs.recipe import check_class, check_recipe
 from asyncgen.tasks import BUILT_IN
 
+_FILE_NAME = re.compile(r"\S+\.(txt|md|prompt|j2|jinja2?)")
+"""What is no prompt, but the name of a file."""
 TEMPLATES = ("system", "user", "tool_hint", "final_user")
 """Options that may be the path of a text file."""
 
@@ -118,6 +121,8 @@ def _text(value: Any, folder: Path) -> Any:
     for path in (folder / value, Path(value)):
         if path.is_file():
             return path.read_text("utf-8").rstrip("\n")
+    if _FILE_NAME.fullmatch(value):
+        raise InputError(f"the prompt {value!r} looks like a file's name, and there is no such file")
     return value
 
 

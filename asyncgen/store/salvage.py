@@ -1,8 +1,9 @@
-"""Sealed shards with bad lines: the good ones go to a new shard, the bad ones to `quarantine/`.
+"""Sealed shards with bad lines, or with traces whose id stands before: those lines go to `quarantine/`, the others to a
+new shard.
 
 Needs the run's LOCK. Every step may be cut short at any system call, and the next salvage ends with the same lines:
-the bad shard is removed last, and good lines that a salvage before has copied are not copied again.
-Knows lines and names. Does not know what made them bad.
+the old shard is removed last. Bad lines come first, and good lines that a salvage before has copied are not copied
+again; then, with no such pair left, what stands twice. Knows lines and names. Does not know what made them so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from asyncgen.store.copy import SealedShards
 from asyncgen.store.files import FileLayer
+from asyncgen.store.index import DoneIndex
 from asyncgen.store.layout import KINDS, QUARANTINE, Kind, sealed_shards
 from asyncgen.store.line import line_key
 from asyncgen.store.scan import pack, split_lines
@@ -27,57 +29,89 @@ class Salvaged:
     kept: int
     """Good lines."""
     bad: int
+    """Lines that are set aside."""
     quarantine: Path
-    """Where the bad lines are, as they were."""
+    """Where they are, as they were."""
 
 
 def salvage(directory: Path, writer: str, files: FileLayer) -> list[Salvaged]:
-    """Every sealed shard of a run directory that has bad lines. `writer` is a new one's name. Raises OSError."""
+    """Every sealed shard of a run directory that has such lines. `writer` is a new one's name. Raises OSError."""
     found: list[Salvaged] = []
-    for kind in KINDS:
-        shards = SealedShards(directory, kind, writer, files)
-        try:
+    shards = {kind: SealedShards(directory, kind, writer, files) for kind in KINDS}
+    try:
+        for kind in KINDS:
             for shard in sealed_shards(directory, kind):
-                if any(problem for _, problem in split_lines(shard)):
-                    found.append(_salvage(directory, shard, kind, shards, files))  # noqa: PERF401  # the next reads it
-        finally:
-            shards.abandon()
+                if bad := _bad(shard):
+                    copied = _copied_before(directory, shard, kind)
+                    aside = _Aside(shard, kind, bad, ".bad", copied)
+                    found.append(_set_aside(directory, aside, shards[kind], files))
+        for shard, doubles in _doubles(directory).items():
+            aside = _Aside(shard, "traces", doubles, ".double", set())
+            found.append(_set_aside(directory, aside, shards["traces"], files))
+    finally:
+        for one in shards.values():
+            one.abandon()
     return found
 
 
-def _salvage(directory: Path, shard: Path, kind: Kind, shards: SealedShards, files: FileLayer) -> Salvaged:
-    quarantine, bad = _quarantine(directory, shard, files)
-    copied = _copied_before(directory, shard, kind)
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """What is to be done with a shard."""
+
+    shard: Path
+    kind: Kind
+    lines: set[int]
+    """The numbers of those that go to quarantine, from 0."""
+    suffix: str
+    copied: set[tuple[int, bytes]]
+    """The marks of lines that are copied already."""
+
+
+def _bad(shard: Path) -> set[int]:
+    return {number for number, (_, problem) in enumerate(split_lines(shard)) if problem}
+
+
+def _doubles(directory: Path) -> dict[Path, set[int]]:
+    """The traces whose (index, rollout) stands before, by shard: the first line counts."""
+    seen = DoneIndex()
+    found: dict[Path, set[int]] = {}
+    for shard in sealed_shards(directory, "traces"):
+        for number, (line, _) in enumerate(split_lines(shard)):
+            if not seen.add(*line_key(line)):
+                found.setdefault(shard, set()).add(number)
+    return found
+
+
+def _set_aside(directory: Path, aside: _Aside, shards: SealedShards, files: FileLayer) -> Salvaged:
+    quarantine = _quarantine(directory, aside, files)
     kept = 0
-    for line, problem in split_lines(shard):
-        if problem:
+    for number, (line, _) in enumerate(split_lines(aside.shard)):
+        if number in aside.lines:
             continue
         kept += 1
-        if _mark(line) not in copied:
+        if not aside.copied or _mark(line) not in aside.copied:
             shards.add(line)
     shards.seal()
-    files.unlink(shard)
-    files.sync_directory(shard.parent)
-    return Salvaged(shard, kind, kept, bad, quarantine)
+    files.unlink(aside.shard)
+    files.sync_directory(aside.shard.parent)
+    return Salvaged(aside.shard, aside.kind, kept, len(aside.lines), quarantine)
 
 
-def _quarantine(directory: Path, shard: Path, files: FileLayer) -> tuple[Path, int]:
-    """Copy the bad lines, durably; where to, and how many."""
+def _quarantine(directory: Path, aside: _Aside, files: FileLayer) -> Path:
+    """Copy the lines, durably; where to."""
     folder = directory / QUARANTINE
     files.make_directories(folder)
-    path = folder / f"{shard.name}.bad"
-    bad = 0
+    path = folder / f"{aside.shard.name}{aside.suffix}"
     descriptor = files.open(path, create=True, empty=True)
     try:
-        for line, problem in split_lines(shard):
-            if problem:
+        for number, (line, _) in enumerate(split_lines(aside.shard)):
+            if number in aside.lines:
                 files.write_all(descriptor, line)
-                bad += 1
         files.sync(descriptor)
     finally:
         files.close(descriptor)
     files.sync_directory(folder)
-    return path, bad
+    return path
 
 
 def _copied_before(directory: Path, shard: Path, kind: Kind) -> set[tuple[int, bytes]]:

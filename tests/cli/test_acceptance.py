@@ -339,6 +339,14 @@ def test_a_template_with_a_column_that_is_not_there_is_refused(photos: Path, tmp
     assert not (tmp_path / "run").exists()
 
 
+def test_a_prompt_that_is_the_name_of_no_file_is_refused(photos: Path, tmp_path: Path, run: Run):
+    with ThreadedServer(by_seed(0)) as server:
+        refused = run(*geo(photos, tmp_path / "run", server, "--task.system", "prompts/nosuch.txt"))
+        assert server.requests == []
+    assert refused.code == 2
+    assert "the prompt 'prompts/nosuch.txt' looks like a file's name" in refused.complaints[0]
+
+
 def test_another_accept_says_that_stored_marks_stay_as_they_are(photos: Path, tmp_path: Path, run: Run):
     out = tmp_path / "run"
     with ThreadedServer(by_seed(0)) as server:

@@ -208,7 +208,9 @@ def test_bands_have_the_edges_that_are_asked_for(run: Run, runs: Path) -> None:
 
 
 def test_a_difficulty_without_bands_is_worth_a_word(run: Run, runs: Path) -> None:
-    assert "--difficulty nosuch: no bands" in run("stats", runs / "one", "--difficulty", "nosuch").err
+    refused = run("stats", runs / "one", "--difficulty", "nosuch")
+    assert refused.code == 2
+    assert "--difficulty nosuch: no bands" in refused.err
     assert "in some traces it is not between 0 and 1" in run("stats", runs / "one", "--difficulty", "lat").err
     assert run("stats", runs / "one").err == ""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.runs_on_disk import WRITER, event, failed, files_of, line, lines_of, make_run
 from support.store_fakes import FaultyFiles, StillClock
-from support.traces import trace_line
+from support.traces import geo_scores, trace_line
 
 from asyncgen.core.errors import DataError, DirectoryInUse, InputError
 from asyncgen.runs.salvaging import salvage_runs
@@ -211,6 +211,34 @@ def test_a_shard_that_was_half_replaced_is_not_doubled(tmp_path: Path):
     directory = make_run(tmp_path / "run", [line(1), TORN, line(2)], [line(1), line(2)], total=2)
     salvaged(directory)
     assert lines_of(directory) == [line(1), line(2)]
+
+
+def test_salvage_sets_traces_aside_whose_id_stands_before(tmp_path: Path):
+    other = line(2, scores=geo_scores(parsed=False))
+    directory = make_run(tmp_path / "run", [line(1), line(2), line(1)], [line(3), other], [line(3)])
+    assert only(directory).duplicates.count == 3
+    assert salvaged(directory) == [(2, 1), (1, 1), (0, 1)]
+    assert sorted(lines_of(directory)) == sorted([line(1), line(2), line(3)])
+    assert {path.read_bytes() for path in (directory / "quarantine").iterdir()} == {line(1), other, line(3)}
+    assert only(directory).faults == []
+    assert salvaged(directory) == []
+
+
+@pytest.mark.parametrize("nth", range(1, 40))
+def test_a_salvage_of_doubles_that_is_cut_short_loses_no_trace(tmp_path: Path, nth: int):
+    directory = make_run(tmp_path / "run", [line(1), line(2), line(1)], [TORN, line(3), line(2)], [line(3), line(4)])
+    files = FaultyFiles(nth, errno.EIO)
+    try:
+        salvaged(directory, files)
+    except OSError:
+        assert files.failed
+    salvaged(directory)
+    recovered = Store.open(directory, argv=["asyncgen"], clock=StillClock())  # seals what the first one left open
+    recovered.events.close()
+    recovered._lock.release()
+    salvaged(directory)
+    assert sorted(lines_of(directory)) == [line(1), line(2), line(3), line(4)]
+    assert (only(directory).duplicates.count, only(directory).bad.count) == (0, 0)
 
 
 def test_salvage_waits_for_nobody(tmp_path: Path):
