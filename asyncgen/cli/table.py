@@ -78,7 +78,7 @@ def _table(found: Overview, names: Sequence[str], always: Collection[str]) -> Ta
     shown = [name for name in names if name in always or name in found.columns]
     rows = ([_cell(row, name) for name in shown] for row in found.rows)
     headings = [_HEADINGS.get(name, name) for name in shown]
-    return Table(headings, rows, width=terminal_width(), right=_NUMBERS)
+    return Table(headings, rows, width=terminal_width(), right=_NUMBERS, uncut=("id",))
 
 
 def _cell(row: Mapping[str, Json], name: str) -> Json:
@@ -118,7 +118,7 @@ def print_answer(directory: Path, query: str, *, as_json: bool, as_csv: bool) ->
 def _print(table: Table) -> None:
     _out(table.lines())
     if table.left_out:
-        note(f"no room for {len(table.left_out)} columns: {', '.join(table.left_out)}; --json has all")
+        note(f"no room for {', '.join(table.left_out)}; --json has all")
 
 
 def _out(lines: Iterable[str]) -> None:

@@ -40,9 +40,16 @@ class Table:
     """A table, its rows taken as they come."""
 
     def __init__(
-        self, names: Sequence[str], rows: Iterable[Row], *, width: int | None, right: Collection[str] | None = None
+        self,
+        names: Sequence[str],
+        rows: Iterable[Row],
+        *,
+        width: int | None,
+        right: Collection[str] | None = None,
+        uncut: Collection[str] = (),
     ) -> None:
-        """`right`: the columns of numbers; by default those that have only numbers at the start."""
+        """`right`: the columns of numbers; by default those that have only numbers at the start. `uncut`: those that
+        are of no use without their end."""
         rows = iter(rows)
         first = list(islice(rows, LOOK_AT))
         texts = [[short_text(value) for value in row] for row in first]
@@ -51,7 +58,7 @@ class Table:
             max(map(_cells, (name, *column)))
             for name, column in zip(self._names, _columns(texts, len(names)), strict=True)
         ]
-        self._widths = fitted(needed, width)
+        self._widths = fitted(needed, width, {number for number, name in enumerate(names) if name in uncut})
         self._whole = width is None
         self._right = [
             name in right if right is not None else _are_numbers(column)
@@ -75,17 +82,22 @@ class Table:
         return _GAP.join(cells).rstrip()
 
 
-def fitted(needed: Sequence[int], width: int | None) -> list[int]:
-    """The widths of the columns, the widest narrowed first; of those at the end none where there is no room."""
+def fitted(needed: Sequence[int], width: int | None, uncut: Collection[int] = ()) -> list[int]:
+    """The widths of the columns, the widest narrowed first, but for those that are not cut unless they alone take half
+    of the width; of those at the end none where there is no room."""
     if width is None:
         return list(needed)
+
+    def narrowed(most: int) -> list[int]:
+        return [one if at in uncut and 2 * one <= width else min(one, most) for at, one in enumerate(shown)]
+
     shown = list(needed)
-    while len(shown) > 1 and _total([min(one, NARROWEST) for one in shown]) > width:
+    while len(shown) > 1 and _total(narrowed(NARROWEST)) > width:
         shown.pop()
     most = max(shown, default=0)
-    while most > 1 and _total([min(one, most) for one in shown]) > width:
+    while most > 1 and _total(narrowed(most)) > width:
         most -= 1
-    return [min(one, most) for one in shown]
+    return narrowed(most)
 
 
 def _total(widths: Sequence[int]) -> int:

@@ -126,7 +126,9 @@ def tables(report: Mapping[str, Json]) -> Iterator[Table]:
         yield _by_column(by)
     difficulty = report["by_difficulty"]
     if difficulty:
-        yield _grouped(f"by difficulty ({difficulty['column']}, low is hard)", difficulty["groups"])
+        beside = report["traces"] - sum(group["n"] for group in difficulty["groups"])
+        note = f"{beside:,} traces have no {difficulty['column']}" if beside else ""
+        yield _grouped(f"by difficulty ({difficulty['column']}, low is hard)", difficulty["groups"], note)
     if _both_ways(report):
         yield _grouped("with and without tools", report["by_tools"]["groups"])
         if both := report["by_difficulty_and_tools"]:

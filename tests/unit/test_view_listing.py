@@ -115,3 +115,18 @@ def test_json_comes_an_object_a_line(objects: list[Any]):
 
 def test_csv_has_full_values_and_json_for_what_has_parts():
     assert csv_line([1, None, "a,b", "x\ny", True, [1, {"a": 2}]]) == '1,,"a,b","x\ny",true,"[1,{""a"":2}]"'
+
+
+@settings(max_examples=100, deadline=None)
+@given(needed=st.lists(st.integers(1, 60), min_size=1, max_size=9), width=st.integers(10, 200))
+def test_an_uncut_column_keeps_its_width_unless_it_takes_half_of_all(needed: list[int], width: int):
+    found = fitted(needed, width, {0})
+    assert sum(found) + 2 * (len(found) - 1) <= width
+    if 2 * needed[0] <= width:
+        assert found[0] == needed[0]
+
+
+def test_ids_are_whole_where_others_are_cut():
+    rows = [["geo-tools/12345/0", "24.31341, -109.1043", "24.5, -109.5"]] * 3
+    shown = lines(["id", "answer", "truth"], rows, width=40, uncut=("id",))
+    assert all(line.startswith("geo-tools/12345/0  24.") for line in shown[1:])

@@ -147,3 +147,10 @@ def test_what_old_files_do_not_say_has_no_line() -> None:
     figures = lines_of(render(counted(read_line(document, index=0, rollout=0, name="a file")).summary()))
     assert not {"stop", "finish reasons", "parsed", "seconds a trace"} & figures.keys()
     assert figures["traces with tool calls"].strip() == "0.0%"
+
+
+def test_traces_that_are_in_no_band_are_counted() -> None:
+    bare = geo_trace(1)
+    bare["sample_data"]["locatability_score"] = None
+    assert "1 traces have no locatability_score" in render(counted(geo_trace(0), bare).summary())
+    assert "have no locatability_score" not in render(counted(geo_trace(0)).summary())
