@@ -22,7 +22,44 @@ from asyncgen.tools.gallery import Gallery
 T = TypeVar("T")
 
 
-class EpisodeContext:
+class TaskContext:
+    """What a context has whether a model answers now or answered long ago: the task, the row, threads and processes."""
+
+    def __init__(self, task: Task, sample: Sample, workers: Workers) -> None:
+        self._task = task
+        self._sample = sample
+        self._workers = workers
+
+    @property
+    def task(self) -> Task:
+        """The task, with its options."""
+        return self._task
+
+    @property
+    def sample(self) -> Sample:
+        """The row."""
+        return self._sample
+
+    @property
+    def coordinates(self) -> str:
+        """The task's."""
+        return self._task.coordinates
+
+    @property
+    def frame(self) -> str:
+        """The task's."""
+        return self._task.frame
+
+    async def offload(self, function: Callable[..., T], *args: Any) -> T:
+        """Run in a thread."""
+        return await self._workers.offload(function, *args)
+
+    async def in_process(self, function: Callable[..., T], *args: Any, seconds: float = 30.0) -> T:
+        """Run in another process, which is killed after `seconds`."""
+        return await self._workers.in_process(function, *args, seconds=seconds)
+
+
+class EpisodeContext(TaskContext):
     """Implements `core.types.Context`."""
 
     def __init__(
@@ -36,10 +73,8 @@ class EpisodeContext:
         sampling: Mapping[str, Json],
         deadline: float,
     ) -> None:
-        self._task = task
-        self._sample = sample
+        super().__init__(task, sample, workers)
         self._gallery = gallery
-        self._workers = workers
         self._requests = requests
         self._sampling = sampling
         self._deadline = deadline
@@ -48,29 +83,9 @@ class EpisodeContext:
         """A tool may ask for several pictures at once; each gets a number of its own."""
 
     @property
-    def task(self) -> Task:
-        """The task, with its options."""
-        return self._task
-
-    @property
-    def sample(self) -> Sample:
-        """The row."""
-        return self._sample
-
-    @property
     def pictures(self) -> Sequence[Picture]:
         """Those so far."""
         return self._pictures
-
-    @property
-    def coordinates(self) -> str:
-        """The task's."""
-        return self._task.coordinates
-
-    @property
-    def frame(self) -> str:
-        """The task's."""
-        return self._task.frame
 
     def clear(self) -> None:
         """Forget the pictures: the episode starts over."""
@@ -112,14 +127,6 @@ class EpisodeContext:
             picture = await self.offload(self._gallery.edit, tuple(self._pictures), op, arguments)
             self._pictures.append(picture)
             return picture
-
-    async def offload(self, function: Callable[..., T], *args: Any) -> T:
-        """Run in a thread."""
-        return await self._workers.offload(function, *args)
-
-    async def in_process(self, function: Callable[..., T], *args: Any, seconds: float = 30.0) -> T:
-        """Run in another process, which is killed after `seconds`."""
-        return await self._workers.in_process(function, *args, seconds=seconds)
 
     async def complete(self, messages: Sequence[Message], **sampling: Json) -> Completion:
         """Ask through the run's own endpoints, under the same limits.

@@ -100,12 +100,6 @@ def _of_folder(source: int, folder: Path) -> Iterator[Placed]:
         yield Placed(Place(source, path, 0, 0), (index, rollout), line)
 
 
-def line_at(place: Place) -> bytes:
-    """The line of a place again. Raises DataError where it is gone."""
-    with Places() as places:
-        return places.line(place)
-
-
 class Places:
     """Lines by their places, read again; the shards that were read last stay open."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -16,6 +16,7 @@ from asyncgen.core.errors import EpisodeError, FailReason, InputError
 from asyncgen.core.task import Task
 from asyncgen.core.trace import ImageRecord, Trace
 from asyncgen.core.types import Completion, ImageRef, Json, Message, Picture, Sample
+from asyncgen.engine.context import TaskContext
 from asyncgen.engine.workers import Workers
 
 if TYPE_CHECKING:
@@ -76,43 +77,21 @@ class Datasets:
         return source
 
 
-class StoredContext:
+class StoredContext(TaskContext):
     """Implements `core.types.Context`."""
 
     def __init__(
         self, task: Task, sample: Sample, records: Sequence[ImageRecord], gallery: Gallery, workers: Workers
     ) -> None:
         """`records`: the trace's `images`."""
-        self._task = task
-        self._sample = sample
-        self._workers = workers
+        super().__init__(task, sample, workers)
         self._pictures = _Pictures(sample, records, gallery)
         self._gallery = gallery
-
-    @property
-    def task(self) -> Task:
-        """The task, with its options."""
-        return self._task
-
-    @property
-    def sample(self) -> Sample:
-        """The row."""
-        return self._sample
 
     @property
     def pictures(self) -> Sequence[Picture]:
         """Those of the episode; they are read when one is looked at."""
         return self._pictures
-
-    @property
-    def coordinates(self) -> str:
-        """The task's."""
-        return self._task.coordinates
-
-    @property
-    def frame(self) -> str:
-        """The task's."""
-        return self._task.frame
 
     async def open(self, image: int) -> Any:
         """Picture N as a PIL image; do not change it in place."""
@@ -121,14 +100,6 @@ class StoredContext:
     async def edit(self, op: str, arguments: Mapping[str, Json]) -> Picture:
         """Apply `zoom` or `rotate`; the result is the next picture, for this reward and those after it."""
         return await self.offload(self._pictures.edit, op, arguments)
-
-    async def offload(self, function: Callable[..., T], *args: Any) -> T:
-        """Run in a thread."""
-        return await self._workers.offload(function, *args)
-
-    async def in_process(self, function: Callable[..., T], *args: Any, seconds: float = 30.0) -> T:
-        """Run in another process, which is killed after `seconds`."""
-        return await self._workers.in_process(function, *args, seconds=seconds)
 
     async def complete(self, messages: Sequence[Message], **sampling: Json) -> Completion:  # noqa: ARG002  # as in Context
         """Raises InputError."""

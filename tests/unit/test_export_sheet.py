@@ -17,7 +17,7 @@ from asyncgen.export.cells import cells_of, kind_of, text_of, write_rows
 from asyncgen.export.sheet import LONG, SheetWriter, Spot
 from asyncgen.export.sql import rows_in, rows_of, shut, view
 from asyncgen.runs.overview import overview
-from asyncgen.runs.places import line_at
+from asyncgen.runs.places import Places
 from asyncgen.runs.sheets import answer_of, sheet_of
 from asyncgen.store.line import encode_line, parse_line
 
@@ -149,7 +149,8 @@ def test_the_places_of_the_kept_give_their_lines_again(tmp_path: Path, end: str)
         assert (sheet.traces, verdict.total, verdict.kept_count) == (20, 20, 4)
         assert list(verdict.keys()) == [(8, 0), (9, 0)] * 2
         assert [place.source for place in places] == [0, 0, 1, 1]
-        assert [parse_line(line_at(place))["sample_index"] for place in places] == [8, 9, 8, 9]
+        with Places() as read:
+            assert [parse_line(read.line(place))["sample_index"] for place in places] == [8, 9, 8, 9]
         assert [one["sample_index"] for one in verdict.traces()] == [8, 9, 8, 9]
         assert sheet.arrow("score >= 0.8").column("sample_index").to_pylist() == [8, 9, 8, 9]
 
