@@ -22,6 +22,8 @@ from asyncgen.runs.settings import by_path, texts
 from asyncgen.view.terminal import note
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from asyncgen.config.schema import Job
     from asyncgen.core.task import Task
     from asyncgen.runs.execute import Summary, View, Watcher
@@ -46,6 +48,8 @@ def run(
     settings: Mapping[str, Any] | None = None,
     retry_failed: Retry = False,
     accept_config_change: bool = False,
+    reuse: str | PathLike[str] | None = None,
+    redo: str = "",
     progress: bool = True,
     **knobs: Any,
 ) -> Run:
@@ -53,8 +57,9 @@ def run(
 
     `job`: a built-in name, the path of a job file, a mapping with the keys of one, or a Task class. Settings are the
     flags of `asyncgen run` with underscores (`dataset_path`, `base_url` (one or a list), `max_turns`, …), any other
-    knob as `section__field` (`sampling__top_p`, `task__system`), or in `settings` with a dot. `progress` shows the run
-    on stderr.
+    knob as `section__field` (`sampling__top_p`, `task__system`), or in `settings` with a dot. `reuse`: the directory
+    of a run with another config, whose traces are taken over, but for those of which `redo` (SQL) is true. `progress`
+    shows the run on stderr.
 
         run = asyncgen.run("geo", dataset_path="photos", base_url="http://127.0.0.1:8000/v1", num_samples=100)
 
@@ -62,7 +67,8 @@ def run(
     what is saved stays saved, and the same call goes on. KeyboardInterrupt drains the run first, a second one stops
     it. `summary.exit_code` is 4 where more episodes failed than `max_failed` allows.
     """
-    loaded = _load(job, settings, knobs, retry_failed, accept_config_change=accept_config_change)
+    options = _options(retry_failed, accept_config_change=accept_config_change, reuse=reuse, redo=redo)
+    loaded = _load(job, settings, knobs, options)
     background = Background(*loaded, Ears(screen=_screen(shown=progress), prepared=_teller(shown=progress)))
     for one in background.before():
         if not one.is_told_to_end:
@@ -84,6 +90,8 @@ def stream(
     settings: Mapping[str, Any] | None = None,
     retry_failed: Retry = False,
     accept_config_change: bool = False,
+    reuse: str | PathLike[str] | None = None,
+    redo: str = "",
     progress: bool = False,
     **knobs: Any,
 ) -> AsyncGenerator[Trace, None]:
@@ -94,7 +102,8 @@ def stream(
 
     A slow reader holds the run back. Leaving the loop early stops the run, and the same call goes on.
     """
-    loaded = _load(job, settings, knobs, retry_failed, accept_config_change=accept_config_change)
+    options = _options(retry_failed, accept_config_change=accept_config_change, reuse=reuse, redo=redo)
+    loaded = _load(job, settings, knobs, options)
     return _stream(loaded, shown=progress)
 
 
@@ -145,13 +154,9 @@ def _load(
     job: AnyJob,
     settings: Mapping[str, Any] | None,
     knobs: Mapping[str, Any],
-    retry_failed: Retry,
-    *,
-    accept_config_change: bool,
+    options: Options,
 ) -> tuple[Job, Task, Options]:
     """Raises InputError."""
-    from asyncgen.runs.prepare import Options, parse_reasons
-
     found = find_job(job)
     if settings is not None and not isinstance(settings, Mapping):
         raise InputError(f"settings {settings!r}: give a mapping of names and values")
@@ -162,11 +167,20 @@ def _load(
             raise InputError(f"{path} stands among the settings too; leave one away")
         values[path] = value
     base_url, model = texts("base_url", values.pop("base_url", None)), values.pop("model", None)
+    return *load_job(found, base_url=base_url, model=model, knobs=values), options
+
+
+def _options(
+    retry_failed: Retry, *, accept_config_change: bool, reuse: str | PathLike[str] | None, redo: str
+) -> Options:
+    """Raises InputError."""
+    from asyncgen.runs.prepare import Options, parse_reasons
+    from asyncgen.runs.reuse import reuse_of
+
     if isinstance(retry_failed, bool):
         retry_failed = "all" if retry_failed else ""
     reasons = parse_reasons(",".join(texts("retry_failed", retry_failed)))
-    options = Options(accept_config_change=accept_config_change, retry_failed=reasons)
-    return *load_job(found, base_url=base_url, model=model, knobs=values), options
+    return Options(accept_config_change=accept_config_change, retry_failed=reasons, reuse=reuse_of(reuse, redo))
 
 
 def _joined(background: Background) -> Summary:

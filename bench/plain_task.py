@@ -25,3 +25,10 @@ class Plain(Task):
 
     def answer(self, text: str) -> str:
         return answer_tag(text) or ""
+
+
+@dataclass(frozen=True)
+class Bare(Plain):
+    """Without the tool: one turn."""
+
+    tools: ClassVar = ()

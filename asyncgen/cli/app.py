@@ -107,6 +107,13 @@ def run(
     accept_config_change: Annotated[
         bool, Parameter(negative=(), help="Go on although model, prompt, sampling, tools or dataset have changed.")
     ] = False,
+    reuse: Annotated[
+        Path | None,
+        Parameter(help="A run of this job with another config: its traces are taken over, the rest is asked for."),
+    ] = None,
+    redo: Annotated[
+        str | None, Parameter(help="With --reuse: SQL over a trace; those for which it is true are done again.")
+    ] = None,
     log_samples: Annotated[bool, Parameter(negative=(), help="Print a block for each finished sample.")] = False,
     json: Json = False,
     plain: Annotated[bool, Parameter(negative=(), help="One line every 10 s instead of a live screen.")] = False,
@@ -119,6 +126,7 @@ def run(
     Examples:
     `asyncgen run geo --dataset-path data/train --base-url http://127.0.0.1:8000/v1 --num-samples 100`
     `asyncgen run my_job.yaml --concurrency 256 --output-dir runs/first`
+    `asyncgen run my_job.yaml --output-dir runs/longer --max-tokens 8192 --reuse runs/first --redo "stop = 'length'"`
     """
     from asyncgen.cli.run import Flags, run_job
 
@@ -127,6 +135,8 @@ def run(
         model=model,
         retry_failed=retry_failed or "",
         accept_config_change=accept_config_change,
+        reuse=reuse,
+        redo=redo,
         log_samples=log_samples,
         json=json,
         plain=plain,

@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncgen.cli.output import OutputError, flush, line, print_json
@@ -34,6 +35,8 @@ class Flags:
     model: str | None = None
     retry_failed: str = ""
     accept_config_change: bool = False
+    reuse: Path | None = None
+    redo: str | None = None
     log_samples: bool = False
     json: bool = False
     plain: bool = False
@@ -53,12 +56,17 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
     from asyncgen.engine.progress import Progress
     from asyncgen.runs.execute import FAILED_TOO_OFTEN, execute
     from asyncgen.runs.prepare import Options, parse_reasons, prepare
+    from asyncgen.runs.reuse import reuse_of
     from asyncgen.view.announce import announcement
     from asyncgen.view.live import make_screen
 
     clock = SystemClock()
     transport = HttpTransport()
-    options = Options(accept_config_change=flags.accept_config_change, retry_failed=parse_reasons(flags.retry_failed))
+    options = Options(
+        accept_config_change=flags.accept_config_change,
+        retry_failed=parse_reasons(flags.retry_failed),
+        reuse=reuse_of(flags.reuse, flags.redo),
+    )
     try:
         prepared = await prepare(job, task, options, transport=transport, environ=os.environ, clock=clock)
         for text in announcement(prepared):

@@ -114,7 +114,7 @@ class Schedule:
     max_failed: float = knob(0.2, "--max-failed")
     """Exit 4 when a larger share of the episodes failed."""
     grace: float = 30.0
-    """Seconds that running episodes get to finish after the first Ctrl-C or SIGTERM."""
+    """Seconds that the end may take after the first Ctrl-C or SIGTERM: episodes end their turn, shards are sealed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ from asyncgen.engine.events import (
 from asyncgen.engine.feeder import Chain, Fed, Feeder
 from asyncgen.engine.live import LiveEpisode, Setting
 from asyncgen.engine.progress import Progress
-from asyncgen.engine.requests import NotStartedError
+from asyncgen.engine.requests import StoppedError
 from asyncgen.engine.scheduler import Scheduler
 from asyncgen.engine.scoring import CRASH_LIMIT, internal_error
 
@@ -47,6 +47,8 @@ TICK = 0.05
 """Seconds between looks at the clock: timers, probes, deadlines of the drain."""
 STALL = 15.0
 """Seconds in which requests fail and none passes before the user is told why."""
+SEAL_SHARE = 0.1
+"""Of the grace, kept for sealing: who gave it (Slurm, Kubernetes) kills when it is over."""
 REFUSED_LIMIT = 20
 """So many episodes refused with HTTP 400 before the first trace: the run stops."""
 _CRASHES = {FailReason.INTERNAL, FailReason.TOOL_CRASH}
@@ -206,9 +208,11 @@ class Driver:
         ]
 
     def drain(self) -> None:
-        """Start nothing new; what has a turn behind it, or a request open, has `grace` seconds to finish."""
+        """Start nothing new: episodes stop at their next turn boundary, and those whose turns are not journalled at
+        their end. What has not stopped when `grace` seconds are nearly over is cancelled: the rest is for the seal.
+        """
         if self._cancel_at is None:
-            self._cancel_at = self._clock.monotonic() + self._grace
+            self._cancel_at = self._clock.monotonic() + self._grace * (1 - SEAL_SHARE)
             self._pauses.clear()
             self.tell(Draining())
 
@@ -303,8 +307,8 @@ class Driver:
                     self._progress.skipped += fed.quota.give(accepted=accepted)
                     if self._scheduler.draining:
                         break
-        except NotStartedError:
-            pass  # it is still to be done, by the next start
+        except StoppedError:
+            pass  # the next start does it, or goes on with it
         except BaseException:
             self.tell(Draining())  # the group is closing, or soon will be: nothing may be started in it
             raise
@@ -322,8 +326,8 @@ class Driver:
             return await live.run()
         except (InputError, AccountError) as error:
             self._fail(error)
-            raise NotStartedError from error
-        except (AsyncgenError, NotStartedError):
+            raise StoppedError from error
+        except (AsyncgenError, StoppedError):
             raise
         except EpisodeError as error:
             return live.failed(error)

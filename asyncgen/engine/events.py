@@ -27,6 +27,13 @@ class Wanted:
     """The turn has failed again and again: it may itself be at fault."""
     avoid: int | None = None
     """An endpoint that has refused it."""
+    kept: bool = False
+    """All turns of its episode are in the journal."""
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether its episode may stop here when the run drains: it has no turn yet, or none would be lost."""
+        return self.kept or self.order != BEGUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,7 @@ class Exhausted:
 
 @dataclass(frozen=True, slots=True)
 class Draining:
-    """Start nothing new: no episode, and no first turn."""
+    """Start nothing new: no episode, and no turn of an episode that may stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """This ticket gets no slot: the run is draining, and its episode has no turn yet."""
+    """This ticket gets no slot: the run is draining, and its episode may stop."""
 
     ticket: int
 

@@ -6,7 +6,7 @@ Knows which field of the trace comes from where. Does not know how it is stored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from asyncgen.core.errors import EpisodeError
 from asyncgen.core.task import Task
@@ -22,6 +22,8 @@ class Origin:
     job: str
     config_id: str
     dataset_path: str
+    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """Members of each trace's metadata beside the usual ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Account:
     mode: ToolMode
     seconds: float
     attempts: int
+    resumed_at_turn: int = 0
+    """The turn in which it went on after an interrupted start; 0: it was never interrupted."""
 
 
 def build_trace(
@@ -66,8 +70,9 @@ def build_trace(
             "prompt_tokens": sum(turn.completion.usage.prompt_tokens for turn in turns),
             "completion_tokens": sum(turn.completion.usage.completion_tokens for turn in turns),
             "seconds": round(account.seconds, 4),
-            "resumed_at_turn": 0,
+            "resumed_at_turn": account.resumed_at_turn,
             "attempts": account.attempts,
+            **origin.metadata,
         },
     )
 

@@ -6,6 +6,7 @@ Knows the order of things in an episode. Does not know other episodes, nor where
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -37,6 +38,7 @@ from asyncgen.engine.kit import Kit, opening
 from asyncgen.engine.ledger import Account, Origin, build_trace, failure
 from asyncgen.engine.requests import Budget, OutOfTimeError, Requests, ToolsRefusedError
 from asyncgen.engine.scoring import scored, where
+from asyncgen.engine.turn_log import DivergedError, PastTurn, Spent, TurnJournal, TurnLog
 from asyncgen.engine.workers import Workers
 from asyncgen.tools.gallery import Gallery
 
@@ -58,6 +60,8 @@ class Setting:
     workers: Workers
     requests: Requests
     clock: Clock
+    journal: TurnJournal | None = None
+    """None: an episode of this run has one turn."""
 
 
 class _ContextFullError(Exception):
@@ -89,7 +93,9 @@ class LiveEpisode:
         self._state = EpisodeState()
         self._conversation = Conversation()
         self._mode = ToolMode.NONE
+        self._resumed_at = 0
         self.id = f"{setting.origin.job}/{sample.index}/{rollout}"
+        self._log = TurnLog(setting.journal, self.id, (sample.index, rollout), setting.origin.config_id)
         self.started = self.touched = setting.clock.monotonic()
         """`touched`: when a turn or a tool last came to an end, or the first turn was asked for."""
         self.begun = False
@@ -103,20 +109,28 @@ class LiveEpisode:
     async def run(self) -> Trace:
         """Drive to the end and score.
 
-        Raises EpisodeError, NotStartedError, and AsyncgenError where the run cannot go on.
+        Raises EpisodeError, StoppedError, and AsyncgenError where the run cannot go on.
         """
         setting = self._setting
-        mode = setting.kit.mode(setting.task.tool_calls, refused=setting.requests.tools_refused)
-        try:
-            finish = await self._drive(mode)
-        except ToolsRefusedError as refused:
-            if setting.task.tool_calls == "native":
-                text = f"{refused}; with task.tool_calls: auto or text, calls travel as text"
-                raise EpisodeError(FailReason.BAD_REQUEST, text) from refused
-            setting.requests.tools_refused = True
+        mode = self._log.mode or self._fresh_mode()
+        while True:
+            try:
+                trace = self._trace(await self._drive(mode))
+                return await scored(setting.task, self._context, self._sample, trace)
+            except DivergedError:
+                mode = self._fresh_mode()
+            except ToolsRefusedError as refused:
+                if setting.task.tool_calls == "native":
+                    text = f"{refused}; with task.tool_calls: auto or text, calls travel as text"
+                    raise EpisodeError(FailReason.BAD_REQUEST, text) from refused
+                setting.requests.tools_refused = True
+                mode = ToolMode.TEXT
+            await self._log.start_over()
             self._context.clear()
-            finish = await self._drive(ToolMode.TEXT)
-        return await scored(setting.task, self._context, self._sample, self._trace(finish))
+            self._resumed_at = 0
+
+    def _fresh_mode(self) -> ToolMode:
+        return self._setting.kit.mode(self._setting.task.tool_calls, refused=self._setting.requests.tools_refused)
 
     def failed(self, error: EpisodeError) -> Failure:
         """What is to be stored when `run` raised."""
@@ -125,7 +139,10 @@ class LiveEpisode:
         return failure(self._trace(finish), self._setting.task, error)
 
     def _trace(self, finish: Finish) -> Trace:
-        account = Account(mode=self._mode, seconds=self._budget.spent, attempts=self._budget.attempts)
+        resumed_at = self._resumed_at or (len(self._state.turns) if self._log.resumed else 0)
+        account = Account(
+            mode=self._mode, seconds=self._budget.spent, attempts=self._budget.attempts, resumed_at_turn=resumed_at
+        )
         return build_trace(
             self._setting.origin,
             self._sample,
@@ -156,7 +173,7 @@ class LiveEpisode:
         while not isinstance(action, Finish):
             try:
                 if isinstance(action, RunCalls):
-                    self._state, action = on_results(plan, self._state, await self._run_calls(action))
+                    self._state, action = on_results(plan, self._state, await self._results(action))
                 else:
                     self._state = await self._ask(action)
                     self._state, action = decide(plan, self._state)
@@ -175,7 +192,7 @@ class LiveEpisode:
         return on_limit(plan, self._state, StopReason.DEADLINE)
 
     async def _ask(self, ask: Ask) -> EpisodeState:
-        """The state with the turn's completion in it."""
+        """The state with the turn's completion in it: the journal's, or the server's."""
         own = len(ask.messages) - len(self._state.asked)
         shown = [await self._context.show(message) for message in ask.messages]  # a task's reply may have images too
         asked = tuple(shown[own:])
@@ -183,6 +200,17 @@ class LiveEpisode:
             self._state = replace(self._state, asked=asked)
         self._hold(self._conversation.extend(shown))
         self._touch()
+        turn = self._log.next_turn(asked, self._context.pictures)
+        if turn is not None:
+            self._take_back(turn.spent)
+        else:
+            self._note_resumed(len(self._state.turns) + 1)
+            turn = await self._request(ask)
+            await self._log.add_turn(asked, self._context.pictures, turn, self._mode)
+        return on_completion(self._state, turn.completion, turn.exchange)
+
+    async def _request(self, ask: Ask) -> PastTurn:
+        begun = bool(self._state.turns)
         requests = self._setting.requests
         try:
             answer = await requests.complete(
@@ -190,10 +218,11 @@ class LiveEpisode:
                 sampling=self._sampling,
                 tools_json=self._setting.kit.schemas_json if ask.tools else None,
                 budget=self._budget,
-                order=BEGUN if self._state.turns else self._order,
+                order=BEGUN if begun else self._order,
+                kept=self._log.keeps,
             )
         except EpisodeError as error:
-            if error.reason is FailReason.CONTEXT_OVERFLOW and self._state.turns:
+            if error.reason is FailReason.CONTEXT_OVERFLOW and begun:
                 raise _ContextFullError from error
             raise
         self._touch()
@@ -201,7 +230,42 @@ class LiveEpisode:
         if not completion.model:  # some servers do not say: then it is the one that was asked
             completion = replace(completion, model=server.model)
         exchange = Exchange(endpoint=server.target.name, seconds=answer.seconds, attempts=answer.attempts)
-        return on_completion(self._state, completion, exchange)
+        return PastTurn(completion, exchange, self._spent)
+
+    @property
+    def _spent(self) -> Spent:
+        return Spent(self._budget.spent, self._budget.attempts)
+
+    def _take_back(self, spent: Spent) -> None:
+        self._budget.spent, self._budget.attempts = spent.seconds, spent.attempts
+
+    def _note_resumed(self, turn: int) -> None:
+        """The first thing that is not the journal's."""
+        if self._log.resumed and not self._resumed_at:
+            self._resumed_at = turn
+
+    async def _results(self, action: RunCalls) -> list[CallResult]:
+        """What the turn's calls give: the journal's word, or theirs. Their pictures are made again, and compared."""
+        past = self._log.next_results()
+        if past is not None and past.can_be_made:
+            for picture in past.pictures:
+                await self._make_again(picture)
+        elif past is not None:
+            await self._run_calls(action)
+        if past is not None:
+            self._log.check_pictures(past, self._context.pictures)
+            self._take_back(past.spent)
+            return past.call_results(action.calls, self._context.pictures)
+        self._note_resumed(len(self._state.turns))
+        results = await self._run_calls(action)
+        await self._log.add_results(results, self._context.pictures, self._spent)
+        return results
+
+    async def _make_again(self, picture: Mapping[str, Json]) -> None:
+        try:
+            await self._context.edit(picture["op"], json.loads(picture["arguments"]))
+        except (ValueError, EpisodeError) as error:  # the row's picture is another one, or gone
+            raise DivergedError from error
 
     def _touch(self) -> None:
         self.begun, self.touched = True, self._setting.clock.monotonic()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from asyncgen.core.trace import Failure, Trace
 from asyncgen.core.types import NAME_LENGTH
 from asyncgen.engine.sketch import Sketch
+from asyncgen.store.totals import Totals
 
 MAX_TOOLS = 50
 """Names of tools are a model's words: so many different ones are told apart, and always those of tools that worked."""
@@ -23,6 +24,12 @@ DISTANCE = "distance@km"
 @dataclass(slots=True)
 class Progress:
     """Counters of one start of a run; `total` and the `before` ones are set by whoever starts it."""
+
+    before: Totals = field(default_factory=Totals)
+    """What the starts before this one have cost."""
+    seconds_before: float = 0.0
+    """That they took."""
+    starts_before: int = 0
 
     total: int = 0
     """Episodes of the job: samples x rollouts."""
@@ -61,6 +68,18 @@ class Progress:
     """What keeps the run from going on: servers down, disk full, draining. `""` when nothing does."""
     on_trace: Callable[[Trace], None] | None = None
     on_failure: Callable[[Failure], None] | None = None
+
+    @property
+    def totals(self) -> Totals:
+        """What this start's episodes have cost."""
+        return Totals(
+            turns=self.turns,
+            tool_calls=self.tool_calls,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            requests=self.requests,
+            retries=self.retries,
+        )
 
     @property
     def left(self) -> int:

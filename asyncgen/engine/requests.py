@@ -42,8 +42,8 @@ class OutOfTimeError(Exception):
     """The episode's deadline is over."""
 
 
-class NotStartedError(Exception):
-    """The run is draining, and the episode has no turn yet: it ends as if it had never been started."""
+class StoppedError(Exception):
+    """The run is draining: the episode ends here, and the next start begins it, or goes on with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,8 @@ class _TurnRequests:
     """One turn that is being asked for."""
 
     sampling: Mapping[str, Json]
+    order: int
+    kept: bool
     passed: int
     """Requests of the run that had succeeded at this turn's start, or at its last fault."""
     retries: TurnRetries = field(default_factory=TurnRetries)
@@ -139,7 +141,7 @@ class Requests:
         """The scheduler's word: this ticket gets no slot any more."""
         future = self._waiting.pop(ticket, None)
         if future is not None and not future.done():
-            future.set_exception(NotStartedError())
+            future.set_exception(StoppedError())
 
     async def complete(
         self,
@@ -149,18 +151,20 @@ class Requests:
         tools_json: bytes | None,
         budget: Budget,
         order: int,
+        kept: bool = False,
     ) -> Answer:
         """Ask until there is a completion.
 
         Raises EpisodeError (this turn cannot be had), AsyncgenError (the run cannot go on), OutOfTimeError,
-        ToolsRefusedError where tools were sent, NotStartedError for a first turn. `order` as in `Wanted`.
+        ToolsRefusedError where tools were sent, StoppedError where that may be. `order`, `kept` as in `Wanted`.
         """
-        turn = _TurnRequests(sampling=sampling, passed=self._scheduler.pool.successes)
+        passed = self._scheduler.pool.successes
+        turn = _TurnRequests(sampling=sampling, order=order, kept=kept, passed=passed)
         try:
             while True:
                 if budget.left <= 0:
                     raise OutOfTimeError
-                endpoint = await self._slot(order, turn, budget.sticky)
+                endpoint = await self._slot(turn, budget.sticky)
                 if tools_json is not None and self.tools_refused:
                     self._tell(Dropped(endpoint))
                     raise ToolsRefusedError("another request has shown that tools are refused")
@@ -176,7 +180,7 @@ class Requests:
                 if self._ask_another(turn, outcome, endpoint):
                     continue
                 server = self.servers[endpoint].target.name
-                await self._on_fault(turn, outcome, server, order, with_tools=tools_json is not None, budget=budget)
+                await self._on_fault(turn, outcome, server, with_tools=tools_json is not None, budget=budget)
         finally:
             self._failing.discard(turn)
             if turn.suspect:
@@ -190,7 +194,7 @@ class Requests:
         return True
 
     async def _on_fault(
-        self, turn: _TurnRequests, fault: Fault, server: str, order: int, *, with_tools: bool, budget: Budget
+        self, turn: _TurnRequests, fault: Fault, server: str, *, with_tools: bool, budget: Budget
     ) -> None:
         """Returns when the turn may be asked for again."""
         turn.there = fault.status not in _NOBODY_THERE
@@ -201,13 +205,13 @@ class Requests:
             if turn.own_faults == SUSPECT:
                 self._tell(Suspected(1))
         if fault.kind is FaultKind.TIMEOUT and self._scheduler.pool.all_down(self._clock.monotonic()):
-            await self._pause(CAP, order)  # all of them hang: that is an outage, and no row's fault
+            await self._pause(CAP, turn)  # all of them hang: that is an outage, and no row's fault
             return
         match turn.retries.on_fault(fault, others_passed=others, rng=self._rng):
             case Wait(delay):
                 # where there are others, the pool keeps the one that asked for it paused, and the turn may go there
                 asked = fault.retry_after or 0.0
-                await self._pause(delay - asked if len(self.servers) > 1 else delay, order)
+                await self._pause(delay - asked if len(self.servers) > 1 else delay, turn)
             case Free():
                 pass
             case Refit(max_tokens):
@@ -223,13 +227,13 @@ class Requests:
             case Abort(error):
                 raise error if server in str(error) else type(error)(f"{server}: {error}")
 
-    async def _pause(self, seconds: float, order: int) -> None:
-        """Wait before the next attempt; where the run drains meanwhile, a first turn is given up."""
+    async def _pause(self, seconds: float, turn: _TurnRequests) -> None:
+        """Wait before the next attempt; where the run drains meanwhile, the episode stops."""
         while seconds > 0:
             await self._clock.sleep(min(seconds, LOOK))
             seconds -= LOOK
-            if self._scheduler.draining and order != BEGUN:
-                raise NotStartedError
+            if self._scheduler.draining and (turn.kept or turn.order != BEGUN):
+                raise StoppedError
 
     async def _send(
         self,
@@ -257,11 +261,11 @@ class Requests:
             self._tell(event)
         return (outcome if isinstance(outcome, Fault) else outcome[0]), seconds
 
-    async def _slot(self, order: int, turn: _TurnRequests, sticky: int | None) -> int:
+    async def _slot(self, turn: _TurnRequests, sticky: int | None) -> int:
         ticket = next(self._tickets)
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting[ticket] = future
-        self._tell(Wanted(ticket, order, sticky, turn.suspect, turn.refused_by))
+        self._tell(Wanted(ticket, turn.order, sticky, turn.suspect, turn.refused_by, turn.kept))
         try:
             return await future
         except asyncio.CancelledError:

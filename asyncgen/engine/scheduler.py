@@ -193,13 +193,14 @@ class Scheduler:
         return actions
 
     def _refusals(self) -> list[Action]:
-        """First turns are not begun any more, those that are tried again neither."""
-        first = [wanted for wanted in self._suspect if wanted.order != BEGUN]
-        tickets = [ticket for _, ticket, _ in self._fresh] + [wanted.ticket for wanted in first]
+        """What may stop, stops. What may not (a judge's question about an episode that is over) is still granted."""
+        fresh = [wanted for _, _, wanted in self._fresh]
+        tickets = [one.ticket for one in (*fresh, *self._suspect, *self._begun) if one.may_stop]
         refused = [ticket for ticket in tickets if ticket not in self._withdrawn]
         self._withdrawn.difference_update(tickets)
         self._fresh.clear()
-        self._suspect = deque(wanted for wanted in self._suspect if wanted.order == BEGUN)
+        self._suspect = deque(one for one in self._suspect if not one.may_stop)
+        self._begun = deque(one for one in self._begun if not one.may_stop)
         return [Refuse(ticket) for ticket in refused]
 
     def _head(self) -> Wanted | None:
@@ -213,7 +214,9 @@ class Scheduler:
         return queue[0] if queue else None
 
     def _first_turn(self) -> Wanted | None:
-        """In order: none before an earlier one has asked."""
+        """In order: none before an earlier one has asked. None while what comes of it cannot be written."""
+        if self.blocked:
+            return None
         while self._fresh and self._fresh[0][1] in self._withdrawn:
             self._withdrawn.remove(heapq.heappop(self._fresh)[1])
         if not self._fresh:

@@ -1,7 +1,8 @@
-"""The scalars of traces as columns in files of JSON lines, each trace with the place where it lies.
+"""The scalars of traces as columns, each trace with the place where it lies: catalogs as they are, and files of JSON
+lines for the traces that have none.
 
-Knows the parts of a trace that have names of their own, and the type of a column that traces do not agree about. Memory
-is one batch. Does not know SQL, nor where traces come from.
+Knows the type of a column that traces do not agree about. Memory is one batch. Does not know SQL, nor where traces come
+from.
 """
 
 from __future__ import annotations
@@ -10,26 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from asyncgen.core.types import Json
-from asyncgen.export.cells import BIGINT, NULL, VARCHAR, both, cells_of, kind_of, write_rows
+from asyncgen.export.rows import write_rows
+from asyncgen.store.cells import DOUBLE, NULL, VARCHAR, both, cells_of, kind_of
+from asyncgen.store.columns import FAILURE, LONG, PARTS, TOP, Column
 
-PARTS: Mapping[str, str] = {"reward": "reward_score", "meta": "metadata", "data": "sample_data"}
-"""By the prefix that names them, first the one whose name counts where two have it."""
-TOP: Mapping[str, str] = {
-    "id": VARCHAR,
-    "sample_index": BIGINT,
-    "rollout": BIGINT,
-    "answer": VARCHAR,
-    "final_response": VARCHAR,
-    "config_id": VARCHAR,
-    "dataset_path": VARCHAR,
-}
-FAILURE: Mapping[str, str] = {"reason": VARCHAR, "error": VARCHAR}
-"""What a failure has besides."""
+if TYPE_CHECKING:
+    from asyncgen.store.catalog import Catalog
+
 OWN = "__"
 """How every column of the files begins: no name of a trace does that in SQL."""
 ROW, SOURCE, FILE, OFFSET, LENGTH, INDEX, ROLLOUT = PLACE = tuple(
@@ -38,8 +31,6 @@ ROW, SOURCE, FILE, OFFSET, LENGTH, INDEX, ROLLOUT = PLACE = tuple(
 """The number of the trace in the order of reading, its place, its key."""
 BATCH = 5000
 _BATCH_BYTES = 64 << 20
-LONG = 32 << 10
-"""Characters of a text whose column is left out, unless the SQL names it."""
 
 
 class Spot(NamedTuple):
@@ -52,23 +43,25 @@ class Spot(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A scalar of a part."""
+class Catalogued:
+    """The rows of a catalog, as a piece of a sheet."""
 
-    name: str
-    stored: str
-    """Its name in the files."""
-    kind: str
-    """Its SQL type; NULL: no trace has a value, and no file has it."""
+    catalog: Catalog
+    source: int
+    """The number of the path that it came from."""
+    file: int
+    """The number of its shard among the sheet's paths."""
+    before: int
+    """Rows of the sheet before its first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Files that hold a row a trace, as JSON lines."""
+    """Pieces that hold a row a trace."""
 
     folder: Path
-    files: Sequence[str]
-    """None where there is no row."""
+    pieces: Sequence[str | Catalogued]
+    """In the order of the rows: files of JSON lines in the folder, and catalogs. None where there is no row."""
     rows: int
     top: Mapping[str, str]
     """The kinds of the columns of all traces, `__id` and so on in the files."""
@@ -85,8 +78,14 @@ def takes(sql: str, name: str) -> bool:
     return "*" in sql.replace("(*)", "") or name.lower() in sql.lower() or '"' in name
 
 
+def has_all(catalog: Catalog, sql: str) -> bool:
+    """Whether a catalog left out nothing that the SQL may mean."""
+    left_out = [one.name for columns in catalog.parts.values() for one in columns if one.long]
+    return not any(takes(sql, name) for name in ("final_response", *left_out))
+
+
 class SheetWriter:
-    """Add traces one by one; then the sheet of them."""
+    """Add traces one by one, or a catalog of them; then the sheet of all."""
 
     def __init__(
         self, folder: Path, *, sql: str = "", failed: bool = False, name: str = "sheet", batch: int = BATCH
@@ -101,7 +100,7 @@ class SheetWriter:
         self._top = {one: kind for one, kind in TOP.items() if one != "final_response" or takes(sql, one)}
         self._top |= FAILURE if failed else {}
         self._columns: dict[str, dict[str, _Growing]] = {prefix: {} for prefix in PARTS}
-        self._files: list[dict[str, str]] = []
+        self._pieces: list[_File | Catalogued] = []
         self._paths: dict[Path, int] = {}
         self._rows = 0
         self._longest = 0
@@ -116,30 +115,62 @@ class SheetWriter:
         if len(self._batch.places) >= self._most or self._batch.size >= _BATCH_BYTES:
             self._flush()
 
+    def add_catalog(self, source: int, catalog: Catalog) -> None:
+        """The rows of its shard, all of them."""
+        self._flush()
+        file = self._paths.setdefault(catalog.shard, len(self._paths))
+        for prefix, columns in catalog.parts.items():
+            for one in columns:
+                column = self._column(prefix, one.name)
+                column.kind = both(column.kind, one.kind)
+                column.long = column.long or one.long
+        if catalog.rows:
+            self._pieces.append(Catalogued(catalog, source, file, self._rows))
+        self._rows += catalog.rows
+
+    def misread(self) -> set[Path]:
+        """Shards whose catalogs will not do, since numbers in them turned out to be texts by the traces of others: SQL
+        writes a float otherwise than `text_of`."""
+        self._flush()
+        texts = {
+            (prefix, name)
+            for prefix, columns in self._columns.items()
+            for name, column in columns.items()
+            if column.kind == VARCHAR and not column.long
+        }
+        return {
+            piece.catalog.shard
+            for piece in self._pieces
+            if isinstance(piece, Catalogued)
+            for prefix, columns in piece.catalog.parts.items()
+            if any(one.kind == DOUBLE and (prefix, one.name) in texts for one in columns)
+        }
+
     def finish(self) -> Sheet:
         """The files are whole, and of one type a column."""
-        if self._batch.places:
-            self._flush()
-        for number, kinds in enumerate(self._files):
-            self._widen(self._folder / self._file(number), kinds)
+        self._flush()
+        for piece in self._pieces:
+            if isinstance(piece, _File):
+                self._widen(self._folder / piece.name, piece.kinds)
         return Sheet(
             folder=self._folder,
-            files=[self._file(number) for number in range(len(self._files))],
+            pieces=[piece.name if isinstance(piece, _File) else piece for piece in self._pieces],
             rows=self._rows,
             top=self._top,
             parts={
-                prefix: [Column(name, one.stored, one.kind) for name, one in columns.items() if not one.long]
+                prefix: [
+                    Column(name, one.stored, one.kind, long=False) for name, one in columns.items() if not one.long
+                ]
                 for prefix, columns in self._columns.items()
             },
             paths=list(self._paths),
             longest=self._longest,
         )
 
-    def _file(self, number: int) -> str:
-        return f"{self._name}-{number:05d}.jsonl"
-
     def _flush(self) -> None:
         batch, self._batch = self._batch, _Batch(self._top)
+        if not batch.places:
+            return
         places = zip(*batch.places, strict=True)
         columns: dict[str, Sequence[Json]] = dict(zip(PLACE, places, strict=True))
         columns |= {OWN + name: cells_of(batch.top[name], kind) for name, kind in self._top.items()}
@@ -154,8 +185,9 @@ class SheetWriter:
                 if kind != NULL and not column.long:
                     kinds[column.stored] = kind
                     columns[column.stored] = cells_of(values, kind)
-        self._write(columns, self._folder / self._file(len(self._files)))
-        self._files.append(kinds)
+        file = _File(f"{self._name}-{len(self._pieces):05d}.jsonl", kinds)
+        self._write(columns, self._folder / file.name)
+        self._pieces.append(file)
 
     def _column(self, prefix: str, name: str) -> _Growing:
         columns = self._columns[prefix]
@@ -176,6 +208,15 @@ class SheetWriter:
         rows = [orjson.loads(line) for line in path.read_bytes().splitlines()]
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         self._write(columns | {name: cells_of(columns[name], VARCHAR) for name in texts}, path)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of JSON lines."""
+
+    name: str
+    kinds: Mapping[str, str]
+    """Of its columns of parts, by stored name."""
 
 
 @dataclass(slots=True)

@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncgen.core.errors import InputError
-from asyncgen.export.cells import BIGINT, NULL
-from asyncgen.export.sheet import FAILURE, OWN, PARTS, PLACE, ROW, TOP, Column, Sheet
+from asyncgen.export.sheet import FILE, OWN, PLACE, ROW, SOURCE, Catalogued, Sheet
+from asyncgen.store.cells import BIGINT, NULL
+from asyncgen.store.columns import FAILURE, PARTS, TOP, Column
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,15 +42,16 @@ _EXPLAIN = re.compile(r"\A\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
 
 
 @contextmanager
-def shut(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory that reads and writes in the folder, where it spills what is too large, and reaches nothing
-    else: no file, no network, no Python variable, no setting."""
+def shut(folder: Path, files: Sequence[Path] = ()) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that reads and writes in the folder, where it spills what is too large, and these files, and
+    reaches nothing else: no other file, no network, no Python variable, no setting."""
     import duckdb
 
     connection = duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": str(folder / "spill")})
     try:
         connection.execute("SET enable_progress_bar = false")  # it would go to stdout
-        connection.execute(f"SET allowed_directories = [{_text(str(folder))}]")
+        connection.execute(f"SET allowed_directories = {_texts([folder])}")
+        connection.execute(f"SET allowed_paths = {_texts(files)}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection
@@ -56,11 +59,55 @@ def shut(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+def catalogs_of(sheet: Sheet) -> list[Path]:
+    """The files that its rows are read from, besides those in its folder."""
+    return [piece.catalog.path for piece in sheet.pieces if isinstance(piece, Catalogued)]
+
+
 def stored(sheet: Sheet) -> str:
-    """The rows of its files, as what can stand after FROM."""
+    """The rows of its pieces, in order, as what can stand after FROM."""
     own = dict.fromkeys(PLACE, BIGINT) | {OWN + name: kind for name, kind in sheet.top.items()}
     parts = {one.stored: one.kind for columns in sheet.parts.values() for one in columns if one.kind != NULL}
-    return rows_in(sheet.folder, sheet.files, own | parts, sheet.longest)
+    found: list[str] = []
+    for cells, some in groupby(sheet.pieces, lambda piece: _cells(piece, sheet)):
+        pieces = list(some)
+        files = [piece for piece in pieces if isinstance(piece, str)]
+        catalogs = [piece for piece in pieces if isinstance(piece, Catalogued)]
+        rows = _of_catalogs(catalogs, cells) if catalogs else rows_in(sheet.folder, files, own | parts, sheet.longest)
+        found.append(f"FROM {rows}")
+    if len(found) > 1:
+        return f"({' UNION ALL '.join(found)})"
+    return found[0].removeprefix("FROM ") if found else rows_in(sheet.folder, [], own | parts)
+
+
+def _cells(piece: str | Catalogued, sheet: Sheet) -> tuple[str, ...]:
+    """SQL of the sheet's columns in a catalog, each with its type there: DuckDB reads several files as one, and has for
+    all of them the types of the first. None for a file of JSON lines, whose columns are the sheet's."""
+    if isinstance(piece, str):
+        return ()
+    catalog = piece.catalog
+    cells = [f"{quoted(name)}::{kind} AS {OWN}{name}" for name, kind in sheet.top.items()]
+    for prefix, columns in sheet.parts.items():
+        there = {one.name: f"{quoted(one.stored)}::{one.kind}" for one in catalog.parts[prefix] if one.stored}
+        cells += [f"{there.get(one.name, NULL)}::{one.kind} AS {one.stored}" for one in columns if one.kind != NULL]
+    return tuple(cells)
+
+
+def _of_catalogs(pieces: Sequence[Catalogued], cells: Sequence[str]) -> str:
+    """Their rows. A catalog has the place and the key of each under our names, without what they begin with."""
+    places = {
+        ROW: f"{_by_file([piece.before for piece in pieces])} + file_row_number",
+        SOURCE: _by_file([piece.source for piece in pieces]),
+        FILE: _by_file([piece.file for piece in pieces]),
+    }
+    columns = [f"({places.get(name, quoted(name.removeprefix(OWN)))})::{BIGINT} AS {name}" for name in PLACE]
+    paths = _texts([piece.catalog.path for piece in pieces])
+    return f"(SELECT {', '.join([*columns, *cells])} FROM read_parquet({paths}, hive_partitioning = false))"  # noqa: S608  # names and paths, all quoted
+
+
+def _by_file(numbers: Sequence[int]) -> str:
+    """The number of the file that a row is from."""
+    return f"list_extract({list(numbers)}, file_index::{BIGINT} + 1)" if len(set(numbers)) > 1 else str(numbers[0])
 
 
 def rows_in(folder: Path, files: Sequence[str], kinds: Mapping[str, str], longest: int = 0) -> str:
@@ -69,10 +116,10 @@ def rows_in(folder: Path, files: Sequence[str], kinds: Mapping[str, str], longes
     if not files:
         columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in kinds.items())
         return f"(SELECT {columns} WHERE false)"
-    paths = ", ".join(_text(str(folder / name)) for name in files)
+    paths = _texts([folder / name for name in files])
     types = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in kinds.items())
     room = max(_ROOM, longest)
-    return f"read_json([{paths}], format = 'newline_delimited', columns = {{{types}}}, maximum_object_size = {room})"
+    return f"read_json({paths}, format = 'newline_delimited', columns = {{{types}}}, maximum_object_size = {room})"
 
 
 def columns_of(sheet: Sheet, *, wide: bool = True) -> dict[str, str]:
@@ -143,6 +190,11 @@ def quoted(name: str) -> str:
 
 def _text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def _texts(paths: Sequence[Path]) -> str:
+    """As a list in SQL."""
+    return f"[{', '.join(_text(str(path.absolute())) for path in paths)}]"
 
 
 def names_of(sheet: Sheet) -> list[str]:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asyncgen.core.types import Json
-from asyncgen.export.cells import BIGINT, BOOLEAN, DOUBLE, VARCHAR, cells_of, write_rows
+from asyncgen.export.rows import write_rows
 from asyncgen.export.sheet import takes
+from asyncgen.store.cells import BIGINT, BOOLEAN, DOUBLE, VARCHAR, cells_of
 
 _OF_TRACE: Mapping[str, str] = {"id": VARCHAR, "sample_index": BIGINT, "rollout": BIGINT, "turn": BIGINT}
 TURNS: Mapping[str, str] = {

@@ -18,12 +18,12 @@ from asyncgen.core.task import Task
 from asyncgen.core.trace import Trace
 from asyncgen.core.types import Json
 from asyncgen.engine.acceptor import Verdict
-from asyncgen.export.sheet import PARTS, TOP
 from asyncgen.export.sql import quoted, reason
 from asyncgen.source.conditions import ambiguity, one_condition
 from asyncgen.source.matching import SHUT, named_columns
 from asyncgen.source.rows import repaired
 from asyncgen.store.card import METADATA
+from asyncgen.store.columns import PARTS, TOP
 
 TOP_PART = "top"
 _SQL: Mapping[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR"}

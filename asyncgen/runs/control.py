@@ -22,7 +22,7 @@ import orjson
 
 from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
-from asyncgen.runs.commands import LONGEST_COMMAND, Pointer
+from asyncgen.runs.commands import LONGEST_COMMAND, Pointer, read_pointer
 from asyncgen.store.files import DISK
 from asyncgen.store.layout import CONTROL_FILE
 from asyncgen.store.line import dump
@@ -160,9 +160,15 @@ def _set_up(directory: Path, writer: str, carry_out: CarryOut, folders: Sequence
     undo.callback(listener.close)
     _sweep(path)
     pointer = Pointer(socket=str(path), pid=os.getpid(), host=socket.gethostname(), writer=writer)
-    undo.callback(_remove, directory / CONTROL_FILE)
+    undo.callback(_take_back, directory, pointer)
     DISK.atomic_write(directory / CONTROL_FILE, dump(asdict(pointer)) + b"\n")
     return Control(listener, carry_out)
+
+
+def _take_back(directory: Path, pointer: Pointer) -> None:
+    """Unless it is the pointer of another run that has taken the directory over."""
+    if read_pointer(directory) in {pointer, None}:
+        _remove(directory / CONTROL_FILE)
 
 
 def _remove(path: Path) -> None:

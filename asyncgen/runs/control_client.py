@@ -53,7 +53,8 @@ def _ask(directory: Path, command: Mapping[str, Json], patience: float) -> Mappi
     """The reply; None where no run is going."""
     pointer = read_pointer(directory)
     if pointer is not None and pointer.host != socket.gethostname():
-        return _failure(f"the run goes on on host {pointer.host}; give the command there")
+        text = f"the run goes on on host {pointer.host}; give the command there"
+        return _failure(text) if _is_held(directory) else None
     if pointer is None:
         return _unreachable(directory, "it begins or ends just now, or said at its start why it cannot be steered")
     try:
@@ -68,11 +69,15 @@ def _ask(directory: Path, command: Mapping[str, Json], patience: float) -> Mappi
 
 def _unreachable(directory: Path, why: str) -> Mapping[str, Json] | None:
     """None where no process holds the directory: a pointer that a killed run left says nothing."""
+    return _failure(f"a run is going, but {why}") if _is_held(directory) else None
+
+
+def _is_held(directory: Path) -> bool:
     try:
         refuse_if_held(directory)
     except DirectoryInUse:
-        return _failure(f"a run is going, but {why}")
-    return None
+        return True
+    return False
 
 
 def _converse(pointer: Pointer, command: Mapping[str, Json], patience: float) -> Mapping[str, Json]:

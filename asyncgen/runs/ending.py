@@ -107,7 +107,7 @@ class Ending:
 
     def _drain(self, doing: str, key: str, *, by: str) -> None:
         self._say(
-            f"{doing}: {self._driver.running} episodes are finishing, at most {self._grace:g} s; "
+            f"{doing}: {self._driver.running} episodes are finishing their turn, at most {self._grace:g} s; "
             f"{key} to stop them now, the same command goes on later"
         )
         self._driver.drain()

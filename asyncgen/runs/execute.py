@@ -27,19 +27,18 @@ from asyncgen.engine.workers import Workers
 from asyncgen.runs.control import listening
 from asyncgen.runs.ending import Ending, Stop
 from asyncgen.runs.figures import Meter, accepted_of, cost_of
+from asyncgen.runs.noting import note_states
 from asyncgen.runs.prepare import Prepared
+from asyncgen.runs.spent import Spent, time_of
 from asyncgen.runs.steering import Steering
+from asyncgen.runs.tasks import has_turns
+from asyncgen.store.card import REUSED_FROM
+from asyncgen.store.events import read_events
 from asyncgen.store.store import Store
 from asyncgen.tools.gallery import Gallery
 
 FAILED_TOO_OFTEN = 4
 """Exit code of a run that is over, with a larger share of failed episodes than `schedule.max_failed`."""
-
-
-PAUSE_LOOK = 0.5
-"""Seconds between looks at whether the run goes on."""
-SKIPPED_EVERY = 60.0
-"""Seconds between two events that say how many episodes are not needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +78,8 @@ class Summary:
     left: int
     skipped: int = 0
     """Neither done nor left: not needed, since enough traces are accepted."""
+    unfinished: int = 0
+    """Of those left: begun, with turns in the journal that nobody asks for again."""
     failed_reasons: dict[str, int] = field(default_factory=dict[str, int])
     stored: int = 0
     """Traces in the directory, those that this job does not ask for too."""
@@ -86,16 +87,20 @@ class Summary:
     parsed: int = 0
     """Of the new traces, those whose answer could be read."""
     new_failures: int = 0
+    last_failure: str = ""
+    """Of this start: reason and text."""
+    starts: int = 1
+    """Of the run, this one among them. What follows is that of all of them together."""
     turns: int = 0
     tool_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     retries: int = 0
-    last_failure: str = ""
-    """Of this start: reason and text."""
     seconds: float = 0.0
     cost: float | None = None
-    """US dollars of this start; None where no price is set."""
+    """US dollars; None where no price is set."""
+    this_start: dict[str, Json] = field(default_factory=dict[str, Json])
+    """The same from `turns` to `cost`, of this start alone."""
     accepted: int | None = None
     """Traces of the directory that are accepted; None where the job accepts all."""
     error: str = ""
@@ -112,6 +117,8 @@ async def execute(
     counts = prepared.counts
     progress.total, progress.done_before, progress.failed_before = prepared.plan.total, counts.done, counts.failed
     progress.accepted_before, progress.skipped = prepared.plan.accepted, counts.skipped
+    progress.before = prepared.store.totals
+    progress.seconds_before, progress.starts_before = time_of(read_events(prepared.directory), live=False)
     started = clock.monotonic()
     prepared.store.events.write(
         "start",
@@ -130,6 +137,8 @@ async def execute(
     try:
         if counts.left:
             stop = await _drive(prepared, watcher, progress, workers, transport=transport, clock=clock)
+        else:
+            await prepared.store.make_catalogs()
     except (AsyncgenError, BaseExceptionGroup) as caught:
         error = first_cause(caught)
         if not isinstance(error, AsyncgenError):
@@ -183,6 +192,7 @@ async def _drive(
         clock=clock,
         started=clock.monotonic(),
     )
+    store.on_state = watcher.say
     ending = Ending(driver, watcher.say, store.events, prepared.job.schedule.grace)
     meter = Meter()
     steering = _steering(view, ending, meter)
@@ -192,7 +202,7 @@ async def _drive(
     ):
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(store.run())
-            beside = [group.create_task(watcher.watch(view)), group.create_task(_note_states(view, meter)), writing]
+            beside = [group.create_task(watcher.watch(view)), group.create_task(note_states(view, meter)), writing]
             if control is not None:
                 beside.append(group.create_task(control.serve()))
             try:
@@ -214,49 +224,6 @@ def _steering(view: View, ending: Ending, meter: Meter) -> Steering:
         drain=ending.drain_by_ctl,
         figures=lambda: asdict(meter.look(view)),
     )
-
-
-async def _note_states(view: View, meter: Meter) -> None:
-    """What keeps the run from going on, which of several servers is down, and that it is over, as events (a pause by
-    its user is told by `Steering`). And the meter looks, so that it has rates when it is asked."""
-    paused = False
-    down: dict[str, str] = {}
-    noted = view.started, view.progress.skipped
-    while True:
-        await view.clock.sleep(PAUSE_LOOK)
-        meter.look(view)
-        hindrance = view.driver.hindrance
-        if bool(hindrance) != paused:
-            paused = bool(hindrance)
-            view.store.events.write("pause" if paused else "resume", text=hindrance)
-        down = _note_servers(view, down)
-        noted = _note_skipped(view, noted)
-
-
-def _note_skipped(view: View, noted: tuple[float, int]) -> tuple[float, int]:
-    """How many episodes are not needed, for `status`. `noted`: when that was last told (monotonic), and what."""
-    now, skipped = view.clock.monotonic(), view.progress.skipped
-    if skipped == noted[1] or now - noted[0] < SKIPPED_EVERY:
-        return noted
-    view.store.events.write("skipped", skipped=skipped)
-    return now, skipped
-
-
-def _note_servers(view: View, before: dict[str, str]) -> dict[str, str]:
-    """Say of each server that it went down or came back; returns those that are down, with their last fault. A run that
-    has only one is paused by that, which is told already."""
-    states = view.scheduler.pool.snapshot(view.clock.monotonic())
-    if len(states) == 1:
-        return {}
-    down = {one.name: one.last_fault for one in states if one.down}
-    up = f"{sum(not one.down for one in states)} of {len(states)} servers are up"
-    for name in down.keys() - before.keys():
-        view.store.events.write("server_down", server=name, text=down[name])
-        view.watcher.say(f"{name} is down, {up}: {down[name]}")
-    for name in before.keys() - down.keys():
-        view.store.events.write("server_up", server=name)
-        view.watcher.say(f"{name} is back, {up}")
-    return down
 
 
 def _assemble(
@@ -286,7 +253,7 @@ def _assemble(
     setting = Setting(
         task=prepared.task,
         kit=prepared.kit,
-        origin=Origin(job=job.name, config_id=prepared.config_id, dataset_path=prepared.source.path),
+        origin=_origin(prepared),
         sampling=prepared.settings.sampling,
         max_turns=prepared.settings.max_turns,
         final_turn=job.episode.final_turn,
@@ -295,6 +262,7 @@ def _assemble(
         workers=workers,
         requests=requests,
         clock=clock,
+        journal=store if has_turns(job, prepared.task) else None,
     )
     condition = prepared.condition
     acceptor = Acceptor(condition.judge, workers, _unjudged(watcher, store)) if condition else None
@@ -314,6 +282,15 @@ def _assemble(
         on_goal=tell_goal,
     )
     return driver, scheduler
+
+
+def _origin(prepared: Prepared) -> Origin:
+    return Origin(
+        job=prepared.job.name,
+        config_id=prepared.config_id,
+        dataset_path=prepared.source.path,
+        metadata={REUSED_FROM: ""} if prepared.reuses else {},
+    )
 
 
 def _unjudged(watcher: Watcher, store: Store) -> Callable[[str, str], None]:
@@ -338,6 +315,9 @@ def _summary(
     failed = progress.failed_before + store.saved_failures
     skipped = _skipped(prepared, progress)
     left = progress.total - done - failed - skipped
+    own, whole, endpoint = progress.totals, progress.before + progress.totals, prepared.job.endpoint
+    this_start = Spent(totals=own, seconds=seconds, cost=cost_of(endpoint, own))
+    all_starts = Spent(totals=whole, seconds=progress.seconds_before + seconds, cost=cost_of(endpoint, whole))
     return Summary(
         directory=str(prepared.directory),
         exit_code=_exit_code(prepared, error, stop, left),
@@ -346,19 +326,16 @@ def _summary(
         failed=failed,
         left=left,
         skipped=skipped,
+        unfinished=min(left, store.unfinished),
         failed_reasons=dict(store.failed_reasons),
         stored=len(store.done),
         new_traces=store.saved,
         parsed=progress.parsed,
         new_failures=store.saved_failures,
-        turns=progress.turns,
-        tool_calls=progress.tool_calls,
-        prompt_tokens=progress.prompt_tokens,
-        completion_tokens=progress.completion_tokens,
-        retries=progress.retries,
         last_failure=progress.last_failure,
-        seconds=round(seconds, 3),
-        cost=cost_of(prepared.job.endpoint, progress),
+        starts=progress.starts_before + 1,
+        **all_starts.json(),
+        this_start=this_start.json(),
         accepted=accepted_of(prepared.job, progress),
         error=str(error or ""),
     )

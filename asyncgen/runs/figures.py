@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from asyncgen.engine.progress import DISTANCE
 from asyncgen.runs.rates import MIN_DONE, History, Mark, Rates
+from asyncgen.runs.spent import Tokens, price
 
 if TYPE_CHECKING:
     from asyncgen.config.schema import EndpointOptions, Job
@@ -58,12 +59,15 @@ class ScoreFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """One look at a run. What is said of traces, tokens and requests is said of this start."""
+    """One look at a run. What is said of tokens and cost is said of all its starts, and what of traces and requests of
+    this one."""
 
     name: str
     directory: str
     elapsed: float
     """Seconds of this start."""
+    elapsed_before: float
+    """Of those before it."""
     total: int
     done: int
     failed: int
@@ -118,8 +122,11 @@ class Figures:
     """`score` first, then in the task's order."""
     prompt_tokens: int
     completion_tokens: int
+    start_prompt_tokens: int
+    """Of this start alone."""
+    start_completion_tokens: int
     cost: float | None
-    """US dollars of this start's traces and failures; None where no price is set."""
+    """US dollars of all traces and failures; None where no price is set."""
     cost_at_end: float | None
     """The same when nothing is left, if the rest is like the episodes so far."""
     accepted: int | None
@@ -144,11 +151,13 @@ class Meter:
         rates = self._history.rates(Mark(now, finished, progress.completion_tokens, [one.done for one in servers]))
         waits = progress.notice or scheduler.paused or scheduler.draining
         seconds_left, spread = (None, None) if waits else rates.seconds_left(left, finished)
-        cost = cost_of(job.endpoint, progress)
+        whole = progress.before + progress.totals
+        cost, start_cost = cost_of(job.endpoint, whole), cost_of(job.endpoint, progress)
         return Figures(
             name=job.name,
             directory=str(prepared.directory),
             elapsed=now - view.started,
+            elapsed_before=progress.seconds_before,
             total=progress.total,
             done=progress.done_before + progress.done,
             failed=progress.failed_before + failed,
@@ -179,10 +188,12 @@ class Meter:
             tool_errors=_share(progress.tool_errors, progress.tool_calls),
             retries=_share(progress.retries, progress.requests),
             scores=_scores(prepared.task.scores, progress),
-            prompt_tokens=progress.prompt_tokens,
-            completion_tokens=progress.completion_tokens,
+            prompt_tokens=whole.prompt_tokens,
+            completion_tokens=whole.completion_tokens,
+            start_prompt_tokens=progress.prompt_tokens,
+            start_completion_tokens=progress.completion_tokens,
             cost=cost,
-            cost_at_end=None if cost is None or finished < MIN_DONE else cost * (1 + left / finished),
+            cost_at_end=None if cost is None or finished < MIN_DONE else cost + (start_cost or 0) * left / finished,
             accepted=accepted_of(job, progress),
             oldest=view.driver.oldest(OLDEST) if left <= 2 * limit or scheduler.draining else [],
         )
@@ -203,17 +214,9 @@ def order_by_difficulty(job: Job, task: Task, columns: Sequence[str]) -> str:
     return "easiest first" if descending else "hardest first"
 
 
-def cost_of(endpoint: EndpointOptions, progress: Progress) -> float | None:
-    """US dollars of the tokens so far; a price that is not set counts nothing, and None is returned without any.
-
-    Servers may charge less for cached tokens, and charge for requests that failed: it is an estimate.
-    """
-    if endpoint.price_input is None and endpoint.price_output is None:
-        return None
-    dollars = progress.prompt_tokens * (endpoint.price_input or 0) + progress.completion_tokens * (
-        endpoint.price_output or 0
-    )
-    return dollars / 1e6
+def cost_of(endpoint: EndpointOptions, tokens: Tokens) -> float | None:
+    """US dollars of these tokens; None where the job has no price."""
+    return price(tokens, endpoint.price_input, endpoint.price_output)
 
 
 def accepted_of(job: Job, progress: Progress) -> int | None:

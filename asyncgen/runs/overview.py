@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
-from asyncgen.export.cells import NULL
-from asyncgen.export.sheet import OWN, PARTS, ROW, Sheet
+from asyncgen.export.sheet import OWN, ROW, Sheet
 from asyncgen.export.sql import columns_of, names_of, rows_of, stored
 from asyncgen.runs.sheets import OpenSheet
+from asyncgen.store.cells import NULL
+from asyncgen.store.columns import PARTS
 
 TRUTH = ("lat", "lon", "answer")
 """Columns of a row that are the truth where the run does not say which are."""

@@ -6,8 +6,8 @@ Knows run directories, their partitions, and folders of trace_*.json. Never lock
 from __future__ import annotations
 
 import os
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -18,9 +18,10 @@ from asyncgen.core.errors import DataError
 from asyncgen.export.trace_folder import read_trace_file, trace_files
 from asyncgen.runs.reading import is_trace_folder
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.layout import Kind, sealed_path
+from asyncgen.store.layout import OPEN, Kind, present_names
 from asyncgen.store.line import check_line, encode_line, line_key, parse_line
 from asyncgen.store.read import StoredLine, every_line, run_directories, stored_lines
+from asyncgen.store.scan import keyed_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,14 @@ class Seen:
 
     def __init__(self, *, by_job: bool) -> None:
         """`by_job`: ids of two jobs differ though index and rollout are the same."""
+        self.by_job = by_job
         self.doubles = 0
         """Traces that came again."""
-        self._by_job = by_job
         self._keys: defaultdict[bytes, DoneIndex] = defaultdict(DoneIndex)
 
     def is_first(self, key: tuple[int, int], line: bytes) -> bool:
-        """Note it; whether it is new."""
-        job = line[: line.index(b"/")] if self._by_job else b""
+        """Note it; whether it is new. Without `by_job` the line is not looked at."""
+        job = line[: line.index(b"/")] if self.by_job else b""
         new = self._keys[job].add(*key)
         self.doubles += not new
         return new
@@ -81,20 +82,25 @@ def placed(paths: Sequence[Path], kind: Kind = "traces", *, doubles: bool = Fals
     """
     for source, path in enumerate(paths):
         if is_trace_folder(path):
-            yield from _of_folder(source, path) if kind == "traces" else ()
+            yield from of_folder(source, path) if kind == "traces" else ()
             continue
         directories = run_directories(path)
-        lines = _every_line(directories, kind) if doubles else stored_lines(directories, kind)
-        for stored in lines:
-            place = Place(source, stored.path, stored.offset, len(stored.line))
-            yield Placed(place, line_key(stored.line), stored.line)
+        yield from of_lines(source, _every_line(directories, kind) if doubles else stored_lines(directories, kind))
 
 
 def _every_line(directories: Sequence[Path], kind: Kind) -> Iterator[StoredLine]:
     return chain.from_iterable(every_line(directory, kind) for directory in directories)
 
 
-def _of_folder(source: int, folder: Path) -> Iterator[Placed]:
+def of_lines(source: int, lines: Iterable[StoredLine]) -> Iterator[Placed]:
+    """The same as traces of the path of this number."""
+    for stored in lines:
+        place = Place(source, stored.path, stored.offset, len(stored.line))
+        yield Placed(place, line_key(stored.line), stored.line)
+
+
+def of_folder(source: int, folder: Path) -> Iterator[Placed]:
+    """The traces of a folder of trace_*.json, by row and rollout. Raises InputError, DataError."""
     for index, rollout, path in trace_files(folder):
         line = encode_line(read_trace_file(path, index, rollout))
         yield Placed(Place(source, path, 0, 0), (index, rollout), line)
@@ -121,13 +127,15 @@ class Places:
 
     def line(self, place: Place) -> bytes:
         """With `crc` and LF. Raises DataError where it is gone or has changed."""
-        if not place.length:
+        if not place.length and place.path.suffix == ".json":
             ((index, rollout, path),) = trace_files(place.path.parent, place.path.name)
             return encode_line(read_trace_file(path, index, rollout))
         descriptor = self._descriptor(place.path)
-        line = b"" if descriptor is None else os.pread(descriptor, place.length, place.offset)
+        line = b"" if descriptor is None else _bytes_at(descriptor, place)
         if len(line) == place.length and check_line(line):
             return line
+        if not place.path.name.endswith(OPEN):
+            _refuse_damage(place.path)
         gone = f"the {place.length} bytes from {place.offset} on are gone"
         raise DataError(f"{place.path}: {gone}; run the command again")
 
@@ -135,7 +143,7 @@ class Places:
         if path in self._open:
             self._open.move_to_end(path)
             return self._open[path]
-        for name in (path, sealed_path(path)):
+        for name in present_names(path):
             with suppress(FileNotFoundError):
                 descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
                 break
@@ -145,3 +153,16 @@ class Places:
         if len(self._open) > self._keep:
             os.close(self._open.popitem(last=False)[1])
         return descriptor
+
+
+def _refuse_damage(shard: Path) -> None:
+    """Raises DataError at the first bad line of a sealed shard, if it has one."""
+    with suppress(FileNotFoundError):
+        deque(keyed_lines(shard), maxlen=0)
+
+
+def _bytes_at(descriptor: int, place: Place) -> bytes:
+    """Fewer where they are not there: a place that a catalog says may be any."""
+    if place.offset >= 0 and 0 < place.length <= os.fstat(descriptor).st_size - place.offset:
+        return os.pread(descriptor, place.length, place.offset)
+    return b""

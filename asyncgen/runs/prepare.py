@@ -7,31 +7,35 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asyncgen.config.load import nearest
-from asyncgen.config.schema import Job
+from asyncgen.config.schema import EndpointSpec, Job
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import ConfigChanged, FailReason, InputError
+from asyncgen.core.errors import FailReason, InputError
 from asyncgen.core.task import IMAGE_MARKER, Task
 from asyncgen.core.types import Json
 from asyncgen.endpoint.transport import Transport
 from asyncgen.engine.kit import Kit, make_kit
 from asyncgen.engine.requests import Server
+from asyncgen.runs.changes import Config, Past, another_dataset, settle
 from asyncgen.runs.place import output_directory
 from asyncgen.runs.plan import Counts, Plan
+from asyncgen.runs.reuse import Reuse, Takeover, check_reuse, taking_over
 from asyncgen.runs.rules import RowSettings, rule_notes, selection_of
-from asyncgen.runs.servers import resolve_models, targets_of
-from asyncgen.runs.shape import SEPARATOR, aligned, merged_temperatures, shape_of, stored_temperatures, temperatures_of
+from asyncgen.runs.servers import Asked, targets_of
 from asyncgen.runs.tasks import check_columns
-from asyncgen.store.card import write_card
-from asyncgen.store.files import DISK
+from asyncgen.store.card import REUSED_FROM, write_card
+from asyncgen.store.files import DISK, FileLayer
 from asyncgen.store.layout import RUN_FILE
 from asyncgen.store.marks import Marks
-from asyncgen.store.run_file import config_diff, digest, read_run, redact, write_run
-from asyncgen.store.store import Store
+from asyncgen.store.run_file import read_run, redact, write_run
+from asyncgen.store.sink import FULL
+from asyncgen.store.store import Store, unusable
 
 if TYPE_CHECKING:
     from asyncgen.runs.acceptance import Condition
@@ -45,6 +49,8 @@ class Options:
     accept_config_change: bool = False
     retry_failed: frozenset[str] = frozenset()
     """The reasons of failed episodes that are tried again."""
+    reuse: Reuse | None = None
+    """An older run whose good traces are taken over first."""
 
     def retry(self, reason: str) -> bool:
         """Whether an episode that failed for this reason is tried again."""
@@ -84,25 +90,38 @@ class Prepared:
     """Of each row."""
     condition: Condition | None
     """`accept`; whoever executes the run closes it."""
+    reuses: bool
+    """The run took over traces of an older one."""
 
 
 async def prepare(
-    job: Job, task: Task, options: Options, *, transport: Transport, environ: Mapping[str, str], clock: Clock
+    job: Job,
+    task: Task,
+    options: Options,
+    *,
+    transport: Transport,
+    environ: Mapping[str, str],
+    clock: Clock,
+    files: FileLayer = DISK,
 ) -> Prepared:
     """Check all there is to check. Raises InputError, AccountError, DataError, TemporaryError."""
     directory = output_directory(job)
     _refuse_copy(directory)
+    reuse = check_reuse(directory, options.reuse)
     store = Store.open(
         directory,
         argv=redact(sys.argv),
         clock=clock,
         durability=job.store.durability,
         disk_wait=job.store.disk_wait,
+        files=files,
     )
     try:
-        return await _prepare(job, task, options, store, transport=transport, environ=environ, clock=clock)
-    except BaseException:
+        return await _prepare(job, task, options, store, reuse, transport=transport, environ=environ, clock=clock)
+    except BaseException as error:
         await store.discard()
+        if isinstance(error, OSError) and error.errno in FULL:  # it can only be of the run directory
+            raise unusable(directory, error) from error
         raise
 
 
@@ -120,6 +139,7 @@ async def _prepare(
     task: Task,
     options: Options,
     store: Store,
+    reuse: Reuse | None,
     *,
     transport: Transport,
     environ: Mapping[str, str],
@@ -128,39 +148,38 @@ async def _prepare(
     source, selected = _select(job, task)
     condition = _condition(job, task, source)
     kit = make_kit(task)
-    past = read_run(store.directory) if (store.directory / RUN_FILE).exists() else {}
-    latest = past.get("configs", {}).get(past.get("config_id"), {})
-    known = latest if _has_traces(store) else {}
-    if known and not options.accept_config_change:
-        _refuse_another_name(past, job, store.directory)
-    known_model = str(latest.get("model", ""))
+    past = _past(store)
     asked = targets_of(job.endpoints, environ)
-    models = [one.spec.model or known_model for one in asked]
-    shape: Mapping[str, Any] = shape_of(job, task, kit.schemas, models, source.fingerprint)
-    before, now = stored_temperatures(past) if known else [], temperatures_of(job)
-    if known and before:
-        used = store.done.rollouts() | store.failed.rollouts()
-        known, shape = aligned(known, shape, before=before, now=now, used=used)
-    _accepted_changes(known, shape if all(models) else {**shape, "model": known_model}, past, options, store.directory)
     plan = _plan(job, selected, store, options)
     counts = plan.counts()
-    if counts.left:
-        single = "" if SEPARATOR in known_model else known_model
-        models = await resolve_models(asked, transport, known=single, new=not known)
-        shape = {**shape, "model": shape_of(job, task, (), models, "")["model"]}
-        changes = _accepted_changes(known, shape, past, options, store.directory)
-    else:  # nothing is left to do, so nothing changes: whatever was accepted, no trace is made with it
-        changes, shape, now = [], latest if known else shape, before or now
-    config_id = past["config_id"] if shape is latest else digest(shape)
-    totals = {"total": plan.total, "selection": _selection(job, source, selected, counts)}
-    _write_run(job, task, store, source, totals, (config_id, shape), merged_temperatures(before, now), past, clock)
-    if changes:
-        store.events.write("config_change", config_id=config_id, changes=changes)
-    notes = [*_notes(job, store, selected), *_slips(job, task, source), *_another_dataset(known, shape, counts)]
-    notes += _other_marks(job, past) if known else ()
-    specs = [replace(one.spec, model=model) for one, model in zip(asked, models, strict=True)]
+    with ExitStack() as stack:
+        takeover = stack.enter_context(taking_over(reuse, job, task, source.fingerprint, plan, past)) if reuse else None
+        config = await settle(
+            job,
+            task,
+            past,
+            asked,
+            schemas=kit.schemas,
+            fingerprint=source.fingerprint,
+            left=counts.left - (takeover.pending if takeover else 0),
+            other_model=takeover.model if takeover else "",
+            accept=options.accept_config_change,
+            transport=transport,
+        )
+        write = partial(_write_run, job, task, store, source, config, past, takeover, clock)
+        if takeover:
+            write(_totals(job, source, selected, plan.total, counts), complete=False)
+            await takeover.carry_out(clock)
+            plan = _plan(job, selected, store, options)  # it reads which of the stored traces are accepted
+            counts = plan.counts()
+    reuses = write(_totals(job, source, selected, plan.total, counts), complete=True)
+    store.adopt_turns(config.config_id)
+    notes = [*_notes(job, store, selected), *_slips(job, task, source)]
+    notes += another_dataset(past, config.shape, counts.done + counts.failed)
+    notes += takeover.notes(config.shape) if takeover else ()
+    notes += _other_marks(job, past, takeover)
     return Prepared(
-        job=replace(job, endpoints=tuple(specs)),
+        job=replace(job, endpoints=tuple(map(_with_model, asked, config.models))),
         task=task,
         kit=kit,
         directory=store.directory,
@@ -168,12 +187,22 @@ async def _prepare(
         source=source,
         plan=plan,
         counts=counts,
-        servers=[Server(target=one.target, model=model) for one, model in zip(asked, models, strict=True)],
-        config_id=config_id,
+        servers=[Server(target=one.target, model=model) for one, model in zip(asked, config.models, strict=True)],
+        config_id=config.config_id,
         notes=notes,
         settings=RowSettings(job=job, rule_of=selected.rules),
         condition=condition,
+        reuses=reuses,
     )
+
+
+def _with_model(asked: Asked, model: str) -> EndpointSpec:
+    return replace(asked.spec, model=model)
+
+
+def _past(store: Store) -> Past:
+    run = read_run(store.directory) if (store.directory / RUN_FILE).exists() else {}
+    return Past(directory=store.directory, run=run, used=store.done.rollouts() | store.failed.rollouts())
 
 
 def _select(job: Job, task: Task) -> tuple[Source, Selected]:
@@ -217,72 +246,17 @@ def _plan(job: Job, selected: Selected, store: Store, options: Options) -> Plan:
     )
 
 
-def _selection(job: Job, source: Source, selected: Selected, counts: Counts) -> dict[str, int]:
-    """What the job takes of the dataset, in rows; `skipped` are episodes. `rollouts` is the job's own."""
-    return {
+def _totals(job: Job, source: Source, selected: Selected, total: int, counts: Counts) -> dict[str, Json]:
+    """What the job asks for: episodes, and what it takes of the dataset, in rows (`skipped` are episodes, `rollouts`
+    is the job's own)."""
+    selection = {
         "rows": source.rows,
         "filtered": selected.filtered + sum(selected.left_out),
         "selected": len(selected.indexes),
         "rollouts": job.episode.rollouts,
         "skipped": counts.skipped,
     }
-
-
-def _has_traces(store: Store) -> bool:
-    return len(store.done) + len(store.failed) > 0
-
-
-def _changes(known: Mapping[str, Any], shape: Mapping[str, Any], past: Mapping[str, Any]) -> list[str]:
-    """What differs from the traces that there are, one line each. What is written as *** still has its digest."""
-    if not known or digest(shape) == past["config_id"]:
-        return []
-    changes = config_diff(known, shape)
-    if not changes:
-        return ["a value whose key sounds like that of a secret (it is not stored, so it cannot be shown)"]
-    return changes
-
-
-def _refuse_another_name(past: Mapping[str, Any], job: Job, directory: Path) -> None:
-    if past["name"] != job.name:
-        raise ConfigChanged(
-            f"the traces in {directory} are named {past['name']}/…, and this job's name is {job.name}: "
-            "give another --output-dir, or --accept-config-change"
-        )
-
-
-def _another_dataset(known: Mapping[str, Any], shape: Mapping[str, Any], counts: Counts) -> list[str]:
-    if not known or known["dataset"] == shape["dataset"]:
-        return []
-    text = (
-        f"the dataset is another one: the {counts.done + counts.failed} episodes that count as done or failed were "
-        "rows of the one before; give another --output-dir to do them again"
-    )
-    return [text]
-
-
-def _accepted_changes(
-    known: Mapping[str, Any],
-    shape: Mapping[str, Any],
-    past: Mapping[str, Any],
-    options: Options,
-    directory: Path,
-) -> list[str]:
-    """What `_changes` finds. Raises ConfigChanged where the user has not accepted that."""
-    changes = _changes(known, shape, past)
-    if changes and not options.accept_config_change:
-        if known["task"] != shape["task"]:
-            raise ConfigChanged(
-                f"the traces in {directory} are of the task {known['task']}, and this job's task is {shape['task']}: "
-                "give another --output-dir"
-            )
-        if known["dataset"] != shape["dataset"] and (was := past.get("dataset")):
-            changes.append(f"(the dataset was {was['path']} with {was['rows']} rows; it is another, or has changed)")
-        lines = "\n  ".join(changes)
-        raise ConfigChanged(
-            f"the configuration has changed since the traces in {directory} were made:\n  {lines}\n"
-            "give another --output-dir, or --accept-config-change (traces keep their own config_id)"
-        )
-    return changes
+    return {"total": total, "selection": selection}
 
 
 def _write_run(
@@ -290,42 +264,49 @@ def _write_run(
     task: Task,
     store: Store,
     source: Source,
-    totals: Mapping[str, Json],
-    named_shape: tuple[str, Mapping[str, Any]],
-    temperatures: Sequence[float],
-    past: Mapping[str, Any],
+    config: Config,
+    past: Past,
+    takeover: Takeover | None,
     clock: Clock,
-) -> None:
+    totals: Mapping[str, Json],
+    *,
+    complete: bool,
+) -> bool:
+    """Whether the run takes over traces of another one. `complete`: it has all of them, and may begin."""
     from importlib.metadata import version
 
     from asyncgen.runs.acceptance import score_type
 
-    config_id, shape = named_shape
+    configs = {**(takeover.configs if takeover else {}), **past.run.get("configs", {})}
+    reused = takeover.noted(complete=complete) if takeover else past.run.get("reused")
     run = {
         "name": job.name,
         "task": job.task,
         "argv": sys.argv,
         "config": asdict(job),
-        "config_id": config_id,
-        "configs": {**past.get("configs", {}), config_id: shape},
-        "temperatures": list(temperatures),
+        "config_id": config.config_id,
+        "configs": {**configs, config.config_id: config.shape},
+        "temperatures": list(config.temperatures),
         **totals,
         "dataset": {"path": source.path, "fingerprint": source.fingerprint, "rows": source.rows},
         "columns": list(task.columns),
         "scores": {key: type(value).__name__ for key, value in task.scores.items()},
         "versions": {name: version(name) for name in ("aiohttp", "numpy", "orjson", "pillow", "pyarrow")}
         | {"python": sys.version.split()[0]},
+        **({"started": past.run["started"]} if "started" in past.run else {}),
+        **({"reused": reused} if reused else {}),
     }
-    if "started" in past:
-        run["started"] = past["started"]
-    write_run(store.directory, run, files=DISK, clock=clock)
+    write_run(store.directory, run, files=store.files, clock=clock)
+    if complete and config.changes:
+        store.events.write("config_change", config_id=config.config_id, changes=config.changes)
     types = {key: score_type(value) for key, value in task.scores.items()}
     headline = {name: types[key] for name, key in task.headline.items() if key in types}
-    write_card(store.directory, name=job.name, score_types=types, headline_types=headline, files=DISK)
+    card = partial(write_card, name=job.name, score_types=types, files=store.files)
+    more = {REUSED_FROM: str} if reused else {}
+    card(store.directory, headline_types={**more, **headline})
     if job.schedule.partition:
-        write_card(
-            store.directory.parent, name=job.name, score_types=types, headline_types=headline, files=DISK, parts=True
-        )
+        card(store.directory.parent, headline_types={**more, **headline}, parts=True)
+    return bool(reused)
 
 
 def _slips(job: Job, task: Task, source: Source) -> list[str]:
@@ -339,9 +320,11 @@ def _slips(job: Job, task: Task, source: Source) -> list[str]:
     return found
 
 
-def _other_marks(job: Job, past: Mapping[str, Any]) -> Iterator[str]:
+def _other_marks(job: Job, past: Past, takeover: Takeover | None) -> Iterator[str]:
     """Traces keep the mark that they got: worth a line where it is by another condition."""
-    before = past.get("config", {}).get("accept")
+    if not past.known and takeover is None:
+        return
+    before = (takeover.config if takeover else past.run.get("config", {})).get("accept")
     if job.condition and before != job.condition:
         by = f"by accept {before!r}" if before else "without accept: all as accepted"
         yield (
@@ -361,4 +344,6 @@ def _notes(job: Job, store: Store, selected: Selected) -> list[str]:
         notes.append(
             f"recovered {kept} lines of an interrupted start" + (f", {torn} torn ends in quarantine/" if torn else "")
         )
+    if store.unfinished:
+        notes.append(f"{store.unfinished:,} episodes were interrupted in their middle: they go on from there")
     return notes

@@ -6,7 +6,7 @@ Knows run directories, their partitions, and folders of trace_*.json. Never lock
 from __future__ import annotations
 
 import os
-import socket
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,17 +15,21 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from asyncgen.core.clock import SystemClock
 from asyncgen.core.errors import DataError, InputError
 from asyncgen.core.types import Json
 from asyncgen.export.trace_folder import read_trace_json
+from asyncgen.runs.spent import added_up, event_time, spent_of
 from asyncgen.store.events import read_events
+from asyncgen.store.holder import read_holder, shows_life, this_process
 from asyncgen.store.index import DoneIndex
+from asyncgen.store.keys import ACCEPTED, Keys
 from asyncgen.store.layout import EVENTS_FILE, RUN_FILE, parse_part
-from asyncgen.store.line import line_accepted, line_key, line_reason
-from asyncgen.store.lock import read_holder
-from asyncgen.store.read import find_trace, iter_lines, iter_traces, run_directories
+from asyncgen.store.read import find_trace, iter_traces, keys_by_shard, run_directories
 from asyncgen.store.run_file import read_run
 
+SMALL = 10_000
+"""Traces that are counted without numpy, which takes longer to load."""
 FIRST = 3
 """Ids that are named where another one was asked for."""
 
@@ -110,6 +114,7 @@ def status_of(path: Path) -> dict[str, Json]:
         "failed_reasons": dict(reasons.most_common()),
         "rate_per_minute": rate,
         "seconds_left": left / rate * 60 if left and rate > 0 and _goes_on(parts) else None,
+        **added_up(parts),
         **_partitions(path, [part["directory"] for part in parts]),
     }
 
@@ -128,13 +133,11 @@ def _joint_state(states: Sequence[str]) -> str:
 
 def _status(directory: Path) -> dict[str, Any]:
     run = read_run(directory)
-    stored, accepted = DoneIndex(), 0
-    for line in iter_lines(directory):
-        accepted += stored.add(*line_key(line)) and line_accepted(line)
-    reasons: dict[tuple[int, int], str] = {}
-    for line in iter_lines(directory, "failed"):
-        if (key := line_key(line)) not in stored:
-            reasons[key] = line_reason(line)
+    traces, failures = list(keys_by_shard(directory)), list(keys_by_shard(directory, "failed"))
+    stored, accepted = _stored(traces)
+    reasons = dict(chain.from_iterable(keys.each() for keys in failures))
+    for packed in stored.among(reasons):
+        del reasons[packed]
     events = list(read_events(directory))
     start, stop = latest_start(events)
     holder = None if stop else _live_holder(directory)
@@ -154,7 +157,21 @@ def _status(directory: Path) -> dict[str, Any]:
         "rate_per_minute": 0.0  # a copy has no episodes of its own
         if "derived" in run
         else _rate(start, stop, counts.done + counts.failed, live=holder is not None),
+        **spent_of(run, (keys.totals for keys in (*traces, *failures)), events, live=holder is not None),
     }
+
+
+def _stored(shards: Sequence[Keys]) -> tuple[DoneIndex, int]:
+    """The traces that there are, and how many of them are accepted: of several with one id, the first counts."""
+    packed = array("Q", chain.from_iterable(keys.packed for keys in shards))
+    stored = DoneIndex([packed] if len(packed) > SMALL else ())
+    if len(packed) <= SMALL:
+        for key in packed:
+            stored.add(key >> 16, key & 0xFFFF)
+    if len(stored) == len(packed):
+        return stored, sum(len(keys.marked(ACCEPTED)) for keys in shards)
+    first = dict(reversed([*chain.from_iterable(keys.each() for keys in shards)]))
+    return stored, list(first.values()).count(ACCEPTED)
 
 
 def _accepted(parts: Sequence[Mapping[str, Any]]) -> int | None:
@@ -261,9 +278,15 @@ def is_live(directory: Path, events: Iterable[dict[str, Any]]) -> bool:
 
 
 def _live_holder(directory: Path) -> dict[str, Json] | None:
-    """Who holds the lock, if that process is alive. On another host nobody can tell: it is taken for alive."""
-    holder = read_holder(directory)
-    if holder is None or (holder.host == socket.gethostname() and not _is_alive(holder.pid)):
+    """Who holds the lock, if that process is alive. On another host only its signs of life tell."""
+    holder, me = read_holder(directory), this_process()
+    if holder is None:
+        return None
+    if holder.host != me.host:
+        alive = shows_life(directory, SystemClock())
+    else:
+        alive = holder.boot_id in {"", me.boot_id} and _is_alive(holder.pid)
+    if not alive:
         return None
     return {**asdict(holder), "argv": list(holder.argv)}
 
@@ -291,15 +314,7 @@ def _rate(start: Mapping[str, Any], stop: Mapping[str, Any], finished: int, *, l
     """Episodes a minute of the latest start. 0.0 where its end is not known. Raises DataError."""
     if not start or not (stop or live):
         return 0.0
-    end = _time(stop) if stop else datetime.now(UTC)
-    seconds = (end - _time(start)).total_seconds()
+    end = event_time(stop) if stop else datetime.now(UTC)
+    seconds = (end - event_time(start)).total_seconds()
     new = finished - _count(start, "done") - _count(start, "failed")
     return max(0.0, 60 * new / seconds) if seconds > 0 else 0.0
-
-
-def _time(event: Mapping[str, Any]) -> datetime:
-    """Raises DataError."""
-    try:
-        return datetime.fromisoformat(event["time"]).astimezone(UTC)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{EVENTS_FILE} is damaged: an event has no time; put a copy in its place") from error

@@ -26,7 +26,7 @@ from asyncgen.runs.lineage import Lineage, check_output, sources_of
 from asyncgen.runs.objects import trace_of
 from asyncgen.runs.places import Placed, placed
 from asyncgen.runs.stored_context import Datasets, StoredContext
-from asyncgen.store.card import METADATA
+from asyncgen.store.card import METADATA, REUSED_FROM
 from asyncgen.store.line import encode_failure, encode_line
 from asyncgen.tools.gallery import Gallery
 
@@ -130,7 +130,7 @@ class _Scorer:
         """The boundary: what the task or a reward makes wrong costs one trace. Raises AsyncgenError."""
         line = one.trace()
         before = line["reward_score"]
-        fixed = {key: value for key, value in line["metadata"].items() if key in METADATA}
+        fixed = {key: value for key, value in line["metadata"].items() if key in {*METADATA, REUSED_FROM}}
         bare = trace_of({**line, "answer": "", "reward_score": {}, "metadata": fixed})
         try:
             trace = await self._scored(bare)

@@ -1,14 +1,14 @@
 """Questions in SQL about traces, wherever they are: a run that goes on or is over, several, folders of trace_*.json.
 
-Knows how traces become tables in a temporary folder, which is gone at the end, and what of a query is refused. Does
-not know what is printed.
+Knows how traces become tables, from catalogs where what is asked stands in them, else in a temporary folder, which is
+gone at the end; and what of a query is refused. Does not know what is printed.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
-from asyncgen.export.sheet import FILE, INDEX, LENGTH, OFFSET, ROLLOUT, SOURCE, Sheet, SheetWriter, Spot
+from asyncgen.export.sheet import (
+    FILE,
+    INDEX,
+    LENGTH,
+    OFFSET,
+    ROLLOUT,
+    SOURCE,
+    Sheet,
+    SheetWriter,
+    Spot,
+    has_all,
+    takes,
+)
 from asyncgen.export.sql import (
     arrow_table,
+    catalogs_of,
     columns_of,
     names_of,
     one_query,
@@ -32,8 +45,10 @@ from asyncgen.export.sql import (
 )
 from asyncgen.export.turns import RowWriter, call_writer, turn_writer
 from asyncgen.export.where import Clause, Judged
-from asyncgen.runs.places import Place, Places, Seen, first_placed, placed
+from asyncgen.runs.pieces import pieces_of
+from asyncgen.runs.places import Place, Placed, Places, Seen, first_placed, placed
 from asyncgen.runs.reading import is_trace_folder
+from asyncgen.store.layout import Kind
 from asyncgen.store.line import parse_line
 from asyncgen.store.read import run_directories
 
@@ -105,7 +120,7 @@ class OpenSheet:
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Shut off from everything but the sheet."""
-        return self._stack.enter_context(shut(self.sheet.folder))
+        return self._stack.enter_context(shut(self.sheet.folder, catalogs_of(self.sheet)))
 
     @property
     def traces(self) -> int:
@@ -136,12 +151,8 @@ def sheet_of(
     `*`. With `seen`, of traces with one id only the first is there. Raises InputError, DataError.
     """
     with ExitStack() as stack:
-        folder = stack.enter_context(_folder())
-        writer = SheetWriter(folder, sql=sql, failed=failed)
-        found = placed(paths, "failed" if failed else "traces") if seen is None else first_placed(paths, seen)
-        for one in found:
-            writer.add(_spot(one.place), one.key, one.trace())
-        yield OpenSheet(writer.finish(), "failed" if failed else "traces", stack)
+        sheet = _sheet(paths, stack.enter_context(_folder()), sql, failed=failed, seen=seen)
+        yield OpenSheet(sheet, "failed" if failed else "traces", stack)
 
 
 @contextmanager
@@ -149,10 +160,13 @@ def answer_of(paths: Sequence[Path], query: str) -> Iterator[Answer]:
     """The answer to one query over the TABLES, each made only where it is named. Raises InputError for what is no query
     that reads, and for wrong SQL; InputError, DataError for the paths.
     """
-    with _folder() as folder, shut(folder) as connection:
-        statement = one_query(connection, query)
+    with _folder() as folder:
+        with shut(folder) as parser:
+            statement = one_query(parser, query)
         tables = _tables(paths, folder, query)
-        yield _answer(connection, statement, query, tables)
+        files = [path for table in tables.values() if isinstance(table, Sheet) for path in catalogs_of(table)]
+        with shut(folder, files) as connection:
+            yield _answer(connection, statement, query, tables)
 
 
 @contextmanager
@@ -161,8 +175,32 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _spot(place: Place) -> Spot:
-    return Spot(place.source, place.path, place.offset, place.length)
+def _add(writer: SheetWriter, one: Placed, trace: Mapping[str, Json]) -> None:
+    place = one.place
+    writer.add(Spot(place.source, place.path, place.offset, place.length), one.key, trace)
+
+
+def _sheet(paths: Sequence[Path], folder: Path, sql: str, *, failed: bool = False, seen: Seen | None = None) -> Sheet:
+    """As `sheet_of`, with its files in the folder."""
+    kind: Kind = "failed" if failed else "traces"
+    if takes(sql, "final_response"):  # which no catalog has: one look at each line, and none for the catalogs
+        writer = SheetWriter(folder, sql=sql, failed=failed, name=kind)
+        for one in placed(paths, kind) if seen is None else first_placed(paths, seen):
+            _add(writer, one, one.trace())
+        return writer.finish()
+    pieces = pieces_of(paths, kind, folder, seen)
+    by_line: set[Path] = set()
+    while True:
+        writer = SheetWriter(folder, sql=sql, failed=failed, name=kind)
+        for piece in pieces:
+            if piece.catalog and not piece.dropped and piece.path not in by_line and has_all(piece.catalog, sql):
+                writer.add_catalog(piece.source, piece.catalog)
+                continue
+            for one in piece.lines():
+                _add(writer, one, one.trace())
+        if not (misread := writer.misread()):
+            return writer.finish()
+        by_line |= misread
 
 
 def _tables(paths: Sequence[Path], folder: Path, query: str) -> dict[str, Sheet | RowWriter]:
@@ -171,19 +209,28 @@ def _tables(paths: Sequence[Path], folder: Path, query: str) -> dict[str, Sheet 
         _ = is_trace_folder(path) or run_directories(path)
     named = {table for table in TABLES if re.search(rf"\b({table}|show)\b", query, re.IGNORECASE)}
     sql = "*" if _EVERY_COLUMN.search(query) else query
-    traces, failed = SheetWriter(folder, sql=sql), SheetWriter(folder, sql=sql, failed=True, name="failed")
+    tables: dict[str, Sheet | RowWriter] = {}
+    if named & {"turns", "calls"}:
+        tables |= _by_line(paths, folder, sql, named)
+    elif "traces" in named:
+        tables["traces"] = _sheet(paths, folder, sql)
+    if "failed" in named:
+        tables["failed"] = _sheet(paths, folder, sql, failed=True)
+    return tables
+
+
+def _by_line(paths: Sequence[Path], folder: Path, sql: str, named: Collection[str]) -> dict[str, Sheet | RowWriter]:
+    """Turns and calls, which stand in no catalog; and the traces beside them."""
     rows = {"turns": turn_writer(folder, sql=sql), "calls": call_writer(folder, sql=sql)}
-    wanted = [writer for name, writer in rows.items() if name in named]
-    for one in placed(paths) if named - {"failed"} else ():
+    wanted = {name: writer for name, writer in rows.items() if name in named}
+    traces = SheetWriter(folder, sql=sql) if "traces" in named else None
+    for one in placed(paths):
         trace = one.trace()
-        if "traces" in named:
-            traces.add(_spot(one.place), one.key, trace)
-        for writer in wanted:
+        if traces:
+            _add(traces, one, trace)
+        for writer in wanted.values():
             writer.add(trace)
-    for one in placed(paths, "failed") if "failed" in named else ():
-        failed.add(_spot(one.place), one.key, one.trace())
-    every: dict[str, SheetWriter | RowWriter] = {"traces": traces, "failed": failed, **rows}
-    return {name: one.finish() if isinstance(one, SheetWriter) else one for name, one in every.items() if name in named}
+    return {**({"traces": traces.finish()} if traces else {}), **wanted}
 
 
 def _answer(

@@ -19,6 +19,7 @@ from typing import Any
 
 from asyncgen.config.convert import convert
 from asyncgen.config.load import nearest
+from asyncgen.config.schema import Job
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import IMAGE_MARKER, Task, template_columns
 from asyncgen.runs.recipe import check_class, check_recipe
@@ -146,3 +147,10 @@ def _wanted(task: Task) -> Iterator[tuple[str, str]]:
     for template in templates:
         for name in template_columns(getattr(task, template)):
             yield name, f"which the {template} template names (write {{{{{name}}}}} for literal braces)"
+
+
+def has_turns(job: Job, task: Task) -> bool:
+    """Whether an episode may have a second turn, so that there is something in its middle to go on from."""
+    replies = type(task).reply is not Task.reply
+    turns = [job.episode.max_turns, *(rule.max_turns for rule in job.rules if rule.max_turns is not None)]
+    return bool(task.tools) or replies or (job.episode.final_turn and min(turns) == 1)

@@ -5,6 +5,7 @@ Knows lines, events and run files. Changes nothing, takes no lock: a run may be 
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,9 +17,10 @@ from asyncgen.core.types import Json
 from asyncgen.export.trace_folder import read_trace_file, trace_files
 from asyncgen.runs.reading import counts_of, is_live
 from asyncgen.store.audit import Said, audit
+from asyncgen.store.catalog import catalog_path, read_catalogs
 from asyncgen.store.events import read_events
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.layout import EVENTS_FILE, KINDS, OPEN, QUARANTINE, RUN_FILE, Kind, parse_part, sealed_path
+from asyncgen.store.layout import EVENTS_FILE, KINDS, OPEN, QUARANTINE, RUN_FILE, Kind, parse_part, present_names
 from asyncgen.store.line import line_key
 from asyncgen.store.read import run_directories, shards
 from asyncgen.store.run_file import read_run
@@ -80,6 +82,8 @@ class Report:
     """Different (index, rollout)."""
     torn: int = 0
     """Bytes at the ends of open shards that are no whole line."""
+    stale_catalogs: int = 0
+    """That are damaged, or not of the shard beside them."""
     bad: Finding = field(default_factory=Finding)
     """Lines of sealed shards that are not whole."""
     duplicates: Finding = field(default_factory=Finding)
@@ -151,7 +155,7 @@ class _Line:
 def _good_lines(directory: Path, kind: Kind, report: Report) -> Iterator[_Line]:
     """The whole lines; what is not whole is told to the report."""
     for listed in shards(directory, kind):
-        for path in (listed, sealed_path(listed)):  # sealed since it was listed; or deleted, being empty
+        for path in present_names(listed):  # or none of them: deleted, being empty
             try:
                 yield from _lines_of(path, report)
                 break
@@ -163,6 +167,7 @@ def _lines_of(path: Path, report: Report) -> Iterator[_Line]:
     """Of one shard; of an open one up to the first that is not whole."""
     sealed = not path.name.endswith(OPEN)
     size = torn = 0
+    keys, bad = array("Q"), report.bad.count
     for number, (line, problem) in enumerate(split_lines(path), 1):
         size += len(line)
         if problem and sealed:
@@ -171,13 +176,27 @@ def _lines_of(path: Path, report: Report) -> Iterator[_Line]:
             torn += len(line)
         else:
             report.lines += 1
-            yield _Line(f"{path}:{number}", sealed, line_key(line), line)
+            key = line_key(line)
+            keys.append(pack(*key))
+            yield _Line(f"{path}:{number}", sealed, key, line)
     report.torn += torn
-    if sealed:
-        report.sealed += 1
-        report.bytes += size
-    else:
+    if not sealed:
         report.open += 1
+        return
+    report.sealed += 1
+    report.bytes += size
+    _look_at_catalog(path, keys if report.bad.count == bad else None, report)
+
+
+def _look_at_catalog(shard: Path, keys: array[int] | None, report: Report) -> None:
+    """What is wrong with it is no fault: it is a cache. `keys`: of the shard's lines; None where some are bad."""
+    if not catalog_path(shard).exists():
+        return
+    catalog = read_catalogs([shard]).get(shard)
+    if catalog is None:
+        report.stale_catalogs += 1
+    elif keys is not None and catalog.keys.packed != keys:
+        report.notes.append(f"remove {catalog.path}: its ids are not those of its shard")
 
 
 def _id(line: bytes) -> str:
@@ -268,6 +287,10 @@ def _conclude(report: Report, directory: Path) -> None:
         report.notes.append(f"torn ends of open shards, which the next start sets aside: {report.torn:,} bytes")
     if report.open and not report.live:
         report.notes.append(f"shards of a writer that died, which the next start seals: {report.open:,}")
+    if report.stale_catalogs:
+        report.notes.append(
+            f"catalogs that are stale or broken, which the next start makes again: {report.stale_catalogs:,}"
+        )
     aside = list((directory / QUARANTINE).glob("*"))
     if aside:
         report.notes.append(f"files in quarantine/, set aside before: {len(aside):,}")

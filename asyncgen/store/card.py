@@ -31,6 +31,9 @@ METADATA: Mapping[str, type] = {
     "attempts": int,
 }
 """What every trace has there; what a job adds is its headline."""
+REUSED_FROM = "reused_from"
+"""A text more, before the headline, in a run that took over traces of an older one: that one's directory, `""` of the
+run's own traces."""
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),

@@ -11,8 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from asyncgen.core.clock import Clock
+from asyncgen.core.errors import DataError
+from asyncgen.store.catalog import NoCatalog, write_catalog
 from asyncgen.store.files import FileLayer
-from asyncgen.store.layout import KINDS, LOCK_FILE, Kind, open_shard
+from asyncgen.store.layout import KINDS, LOCK_FILE, Kind, open_shard, sealed_path
 from asyncgen.store.lock import Lock, take_lock
 from asyncgen.store.shard import ShardWriter
 
@@ -73,11 +75,14 @@ class SealedShards:
         self._waiting, self._waiting_bytes = [], 0
 
     def seal(self) -> None:
-        """What was given is durable and has its final name; more may follow, in another shard."""
+        """What was given is durable and has its final name, with a catalog if that can be; more may follow, in another
+        shard."""
         self._write()
         shard, self._shard = self._shard, None
         if shard is not None:
             shard.seal()
+            with suppress(OSError, DataError, NoCatalog):
+                write_catalog(sealed_path(shard.path), self._kind, self._files)
 
     def abandon(self) -> None:
         """Close without sealing. After `seal` it does nothing."""
@@ -91,7 +96,8 @@ def whole_directory(out: Path, *, argv: Sequence[str], files: FileLayer, clock: 
     """A new, locked folder `.OUT.tmp` with those for the shards in it, which becomes `out` when the block has ended
     well. Else nothing is left; what a killed one left is removed by the next. `out` may be an empty folder.
 
-    Raises DirectoryInUse where another process is at work on the same `out`, OSError.
+    Raises DirectoryInUse where another process is at work on the same `out`, TemporaryError where one took that over,
+    OSError.
     """
     parents = files.make_directories(out.parent)
     temporary = out.with_name(f".{out.name}.tmp")
@@ -102,11 +108,12 @@ def whole_directory(out: Path, *, argv: Sequence[str], files: FileLayer, clock: 
         for kind in KINDS:
             files.make_directories(temporary / kind)
         yield temporary
+        lock.check()
         files.sync_directory(temporary)
         files.rename(temporary, out)
         files.sync_directory(out.parent)
     except BaseException as error:
-        if lock is not None:
+        if lock is not None and lock.is_ours():
             shutil.rmtree(temporary, ignore_errors=True)
         files.remove_empty(parents)
         if isinstance(error, OSError) and not error.filename:  # as a full disk gives it

@@ -26,6 +26,8 @@ class EventLog:
     def __init__(self, directory: Path, writer: str, *, files: FileLayer, clock: Clock) -> None:
         """Open it; a last line that a crash tore goes to quarantine first. Raises OSError."""
         path = directory / EVENTS_FILE
+        self.silent = False
+        """Another writer has the LOCK by now: the log is its own, and takes nothing more from this one."""
         self._writer = writer
         self._files = files
         self._clock = clock
@@ -33,9 +35,11 @@ class EventLog:
         self._descriptor: int | None = files.open(path, create=True)
 
     def write(self, event: str, **fields: Json) -> bool:
-        """Append one event; False if the disk is full: the log loses it, the run goes on. Raises other OSErrors."""
+        """Append one event; False if the log loses it: the disk is full, or it is `silent`. Raises other OSErrors."""
         if self._descriptor is None:
             raise RuntimeError(f"the event log is closed; {event!r} came too late")
+        if self.silent:
+            return False
         time = datetime.fromtimestamp(self._clock.wall(), UTC).isoformat(timespec="milliseconds")
         line = dump({"time": time, "writer": self._writer, "event": event, **fields}) + b"\n"
         try:

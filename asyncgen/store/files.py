@@ -7,6 +7,7 @@ Does not know what is written, and never tries again: that is the caller's to de
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,6 +40,14 @@ class FileLayer:
     def sync(self, descriptor: int) -> None:
         """The file's data and size are on the disk when this returns."""
         _sync(descriptor)
+
+    def touch(self, descriptor: int) -> None:
+        """Its time of change is now, by the clock of whoever keeps the file: on a network file system, the server's."""
+        os.utime(descriptor)
+
+    def lock(self, descriptor: int, *, shared: bool = False) -> None:
+        """flock, without waiting. BlockingIOError: another process has it; some file systems have no such locks."""
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)

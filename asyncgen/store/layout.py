@@ -22,16 +22,31 @@ QUARANTINE = "quarantine"
 JOURNAL = "journal"
 RUN_FILE = "run.json"
 LOCK_FILE = "LOCK"
+PROBE_FILE = f".{LOCK_FILE}.now"
+"""Touched to learn the time of the file system, and removed at once."""
 CARD_FILE = "README.md"
 EVENTS_FILE = "events.jsonl"
 CONTROL_FILE = "control.json"
 """Where a run that is going takes commands."""
 OWN_NAMES = frozenset(
-    (*KINDS, QUARANTINE, JOURNAL, LOCK_FILE, EVENTS_FILE, f".{RUN_FILE}.tmp", CONTROL_FILE, f".{CONTROL_FILE}.tmp")
+    (
+        *KINDS,
+        QUARANTINE,
+        JOURNAL,
+        LOCK_FILE,
+        PROBE_FILE,
+        EVENTS_FILE,
+        f".{RUN_FILE}.tmp",
+        CONTROL_FILE,
+        f".{CONTROL_FILE}.tmp",
+    )
 )
 """What may lie in a directory whose first start ended before `run.json` was written."""
 SEALED = ".jsonl"
 OPEN = ".jsonl.part"
+CATALOG = ".catalog.parquet"
+SUSPECT = ".suspect"
+"""Before OPEN: a sync of the shard has failed, and it is never synced again."""
 
 _PART = re.compile(r"part-(\d{3,})-of-(\d{3,})")
 
@@ -52,9 +67,45 @@ def open_shard(directory: Path, kind: Kind, writer: str, number: int) -> Path:
     return directory / kind / f"{kind}-{writer}-{number:05d}{OPEN}"
 
 
+def journal_path(directory: Path, writer: str, number: int) -> Path:
+    """A writer's journal: the first, and those that came after it."""
+    return directory / JOURNAL / (f"{writer}-{number:05d}{SEALED}" if number else f"{writer}{SEALED}")
+
+
+def journal_files(directory: Path) -> list[Path]:
+    """The journals of a run directory."""
+    return sorted(_named(directory / JOURNAL, SEALED))
+
+
 def sealed_path(part: Path) -> Path:
-    """The name that an open shard gets when it is sealed."""
-    return part.with_name(part.name.removesuffix(OPEN) + SEALED)
+    """The name that an open shard gets when it is sealed, or when the whole lines of a suspect one are copied."""
+    return part.with_name(_stem(part) + SEALED)
+
+
+def suspect_path(part: Path) -> Path:
+    """The name that an open shard gets when a sync of it has failed."""
+    return part.with_name(_stem(part) + SUSPECT + OPEN)
+
+
+def is_suspect(part: Path) -> bool:
+    """Whether it has that name."""
+    return part.name.endswith(SUSPECT + OPEN)
+
+
+def present_names(shard: Path) -> tuple[Path, ...]:
+    """The names that a shard may have by now which was listed under this one, in the order in which it gets them."""
+    if not shard.name.endswith(OPEN):
+        return (shard,)
+    return tuple(dict.fromkeys((shard, suspect_path(shard), sealed_path(shard))))
+
+
+def _stem(part: Path) -> str:
+    return part.name.removesuffix(OPEN).removesuffix(SUSPECT)
+
+
+def catalog_path(shard: Path) -> Path:
+    """Where the catalog of a sealed shard stands."""
+    return shard.with_name(shard.name.removesuffix(SEALED) + CATALOG)
 
 
 def open_shards(directory: Path, kind: Kind) -> list[Path]:
@@ -65,6 +116,16 @@ def open_shards(directory: Path, kind: Kind) -> list[Path]:
 def sealed_shards(directory: Path, kind: Kind) -> list[Path]:
     """The sealed shards of a run directory, oldest writer first."""
     return sorted(_named(directory / kind, SEALED))
+
+
+def stray_catalogs(directory: Path) -> list[Path]:
+    """Catalogs of shards that are not there, and unfinished ones. While none is made."""
+    found: list[Path] = []
+    for kind in KINDS:
+        shards = {catalog_path(shard).name for shard in sealed_shards(directory, kind)}
+        found += [path for path in _named(directory / kind, CATALOG) if path.name not in shards]
+        found += _named(directory / kind, f"{CATALOG}.tmp")
+    return sorted(found)
 
 
 def _named(folder: Path, suffix: str) -> Iterator[Path]:

@@ -1,32 +1,49 @@
-"""Which rollouts of a run are done, which failed and why: read from the shards, kept up as lines are written.
+"""Which rollouts of a run are done, which failed and why: from catalogs, or the shards; kept up as lines are written.
 
 Knows keys and reasons. Does not know what is asked next.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
+from asyncgen.store.catalog import read_catalogs
 from asyncgen.store.index import DoneIndex
+from asyncgen.store.keys import Keys, keys_of
 from asyncgen.store.layout import Kind, sealed_shards
 from asyncgen.store.line import line_key, line_reason
-from asyncgen.store.scan import pack, shard_keys, shard_reasons
+from asyncgen.store.scan import keyed_lines, pack
+from asyncgen.store.totals import Totals
 
 
 class Ledger:
-    """Everything sealed is in it from the start. Raises DataError at a bad sealed line."""
+    """Everything sealed is in it from the start. Raises DataError at a bad line of a shard without a catalog."""
 
     def __init__(self, directory: Path) -> None:
-        self.done = DoneIndex(shard_keys(path) for path in sealed_shards(directory, "traces"))
-        self.failed = DoneIndex()
+        self.totals = Totals()
+        """What the episodes of the starts before have cost."""
+        self.done = DoneIndex(keys.packed for keys in self._keys(directory, "traces"))
+        reasons = dict(chain.from_iterable(keys.each() for keys in self._keys(directory, "failed")))
+        for packed in self.done.among(reasons):
+            del reasons[packed]
+        self._reasons = reasons
+        self.failed = DoneIndex([array("Q", reasons)] if reasons else ())
         """Keys that have a line in `failed/` and no trace."""
-        self.failed_reasons: Counter[str] = Counter()
+        self.failed_reasons = Counter(reasons.values())
         """Over `failed`: each id once, with its latest reason."""
-        self._reasons: dict[int, str] = {}
-        for path in sealed_shards(directory, "failed"):
-            for packed, reason in shard_reasons(path):
-                self._failure((packed >> 16, packed & 0xFFFF), reason)
+
+    def _keys(self, directory: Path, kind: Kind) -> Iterator[Keys]:
+        """Of each sealed shard."""
+        shards = sealed_shards(directory, kind)
+        catalogs = read_catalogs(shards, keys_only=True)
+        for shard in shards:
+            keys = catalogs[shard].keys if shard in catalogs else keys_of(keyed_lines(shard), kind)
+            self.totals += keys.totals
+            yield keys
 
     def reason(self, key: tuple[int, int]) -> str | None:
         """The latest reason of a key of `failed`."""

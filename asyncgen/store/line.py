@@ -49,6 +49,12 @@ def encode_line(trace: Mapping[str, Json]) -> bytes:
     return _sealed(dump({key: trace[key] for key in trace if key != "crc"})[:-1])
 
 
+def sealed_line(value: Mapping[str, Json]) -> bytes:
+    """The line of anything with an `id` as a trace has it: not looked at."""
+    body = dump(value)[:-1]
+    return b'%s,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+
+
 def _sealed(body: bytes) -> bytes:
     line_key(body)
     return body + _tail(body) + b"\n"
@@ -62,6 +68,11 @@ def check_line(line: bytes) -> bool:
     """Whether the line (with or without its LF) is whole: its checksum is there and right."""
     line = line.removesuffix(b"\n")
     return line[-_TAIL:] == _tail(line[:-_TAIL])
+
+
+def line_crc(line: bytes) -> str:
+    """The `crc` of a whole line, LF included."""
+    return line[-11:-3].decode()
 
 
 def has_mark(line: bytes) -> bool:

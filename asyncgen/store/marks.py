@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asyncgen.store.catalog import read_catalogs
 from asyncgen.store.index import DoneIndex
+from asyncgen.store.keys import ACCEPTED
 from asyncgen.store.layout import sealed_shards
 from asyncgen.store.line import line_accepted, line_key
 from asyncgen.store.scan import pack
@@ -26,8 +28,13 @@ class Marks:
     """What the traces were marked with when they were saved; those that come later are not in it."""
 
     def __init__(self, directory: Path) -> None:
-        """Reads every line of every sealed shard, and parses none."""
-        accepted = DoneIndex(array("Q", _accepted_keys(path)) for path in sealed_shards(directory, "traces"))
+        """Reads catalogs; of a shard that has none every line, and parses none."""
+        shards = sealed_shards(directory, "traces")
+        catalogs = read_catalogs(shards, keys_only=True)
+        accepted = DoneIndex(
+            catalogs[shard].keys.marked(ACCEPTED) if shard in catalogs else array("Q", _accepted_keys(shard))
+            for shard in shards
+        )
         self.total = len(accepted)
         self._indexes, self._counts = accepted.samples()
 

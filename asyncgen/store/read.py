@@ -6,12 +6,25 @@ Knows shards, partitions and which of two lines with one id counts. Does not kno
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from asyncgen.core.errors import InputError
+from asyncgen.store.catalog import read_catalogs
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.layout import OPEN, RUN_FILE, Kind, open_shards, parse_part, sealed_path, sealed_shards
+from asyncgen.store.keys import Keys, keys_of
+from asyncgen.store.layout import (
+    OPEN,
+    RUN_FILE,
+    Kind,
+    open_shards,
+    parse_part,
+    present_names,
+    sealed_path,
+    sealed_shards,
+)
 from asyncgen.store.line import id_key, line_key, parse_line
 from asyncgen.store.scan import keyed_lines, pack, whole_lines
 
@@ -23,7 +36,7 @@ class StoredLine(NamedTuple):
     """A line, and where it stands."""
 
     path: Path
-    """Its shard; a `.part` may have its final name by now (`store.layout.sealed_path`)."""
+    """Its shard; a `.part` may have another name by now (`store.layout.present_names`)."""
     offset: int
     """Of its first byte."""
     line: bytes
@@ -76,24 +89,37 @@ def iter_lines(directory: Path, kind: Kind = "traces", *, live: bool = True) -> 
 def every_line(directory: Path, kind: Kind = "traces", *, live: bool = True) -> Iterator[StoredLine]:
     """What `iter_lines` gives, with the places: lines with one id too."""
     for path in shards(directory, kind, live=live):
-        offset = 0
-        for line in _shard_lines(path):
-            yield StoredLine(path, offset, line)
-            offset += len(line)
+        yield from lines_of(path)
+
+
+def lines_of(shard: Path) -> Iterator[StoredLine]:
+    """Every line of a shard, of a `.part` up to its last whole one. Raises DataError at a bad sealed line."""
+    offset = 0
+    for line in _shard_lines(shard):
+        yield StoredLine(shard, offset, line)
+        offset += len(line)
 
 
 def _shard_lines(path: Path) -> Iterator[bytes]:
-    if path.name.endswith(OPEN):
-        try:
-            yield from whole_lines(path)
-        except FileNotFoundError:  # sealed since it was listed; or deleted, being empty
-            if not sealed_path(path).exists():
-                return
-        else:
+    if not path.name.endswith(OPEN):
+        yield from (line for _, line in keyed_lines(path))
+        return
+    for name in present_names(path):  # or none of them: deleted, being empty
+        with suppress(FileNotFoundError):
+            yield from whole_lines(name) if name.name.endswith(OPEN) else (line for _, line in keyed_lines(name))
             return
-        path = sealed_path(path)
-    for _, line in keyed_lines(path):
-        yield line
+
+
+def keys_by_shard(directory: Path, kind: Kind = "traces", *, live: bool = True) -> Iterator[Keys]:
+    """The keys of each shard, doubles too, in order: from its catalog, or from its lines. Raises DataError at a bad
+    sealed line of a shard without a catalog."""
+    found = shards(directory, kind, live=live)
+    catalogs = read_catalogs(found, keys_only=True)
+    for shard in found:
+        if shard in catalogs:
+            yield catalogs[shard].keys
+        else:
+            yield keys_of(((line_key(stored.line), stored.line) for stored in lines_of(shard)), kind)
 
 
 def iter_traces(path: Path, kind: Kind = "traces", *, live: bool = True) -> Iterator[dict[str, Any]]:
@@ -119,20 +145,22 @@ def _done_lines(directories: Sequence[Path], *, live: bool) -> Iterator[StoredLi
 
 def _failed_lines(directories: Sequence[Path], *, live: bool) -> Iterator[StoredLine]:
     last: dict[int, int] = {}
-    for directory in directories:
-        for number, line in enumerate(iter_lines(directory, "failed", live=live)):
-            last[pack(*line_key(line))] = number
+    for number, stored in enumerate(_every_failure(directories, live=live)):
+        last[pack(*line_key(stored.line))] = number
     if not last:
         return
     done = DoneIndex()
     for directory in directories:
         for line in iter_lines(directory, live=live):
             done.add(*line_key(line))
-    for directory in directories:
-        for number, stored in enumerate(every_line(directory, "failed", live=live)):
-            key = line_key(stored.line)
-            if last.get(pack(*key)) == number and key not in done:
-                yield stored
+    for number, stored in enumerate(_every_failure(directories, live=live)):
+        key = line_key(stored.line)
+        if last.get(pack(*key)) == number and key not in done:
+            yield stored
+
+
+def _every_failure(directories: Sequence[Path], *, live: bool) -> Iterator[StoredLine]:
+    return chain.from_iterable(every_line(directory, "failed", live=live) for directory in directories)
 
 
 def find_trace(path: Path, id_or_index: str | int, rollout: int = 0) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from asyncgen.store.layout import RUN_FILE
 from asyncgen.store.line import dump
 
 HIDDEN = "***"
-_KINDS = {"config": dict, "configs": dict, "dataset": dict, "scores": dict, "selection": dict, "derived": dict}
+_KINDS = dict.fromkeys(("config", "configs", "dataset", "scores", "selection", "derived", "reused"), dict)
 """Members that are mappings where they are there."""
 PROMPTS = frozenset({"task_options", "tools"})
 """Keys of a config under which texts stand as they are sent."""

@@ -9,13 +9,14 @@ again; then, with no such pair left, what stands twice. Knows lines and names. D
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from asyncgen.store.copy import SealedShards
 from asyncgen.store.files import FileLayer
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.layout import KINDS, QUARANTINE, Kind, sealed_shards
+from asyncgen.store.layout import KINDS, QUARANTINE, Kind, catalog_path, sealed_shards
 from asyncgen.store.line import line_key
 from asyncgen.store.scan import pack, split_lines
 
@@ -93,6 +94,8 @@ def _set_aside(directory: Path, aside: _Aside, shards: SealedShards, files: File
             shards.add(line)
     shards.seal()
     files.unlink(aside.shard)
+    with suppress(FileNotFoundError):
+        files.unlink(catalog_path(aside.shard))
     files.sync_directory(aside.shard.parent)
     return Salvaged(aside.shard, aside.kind, kept, len(aside.lines), quarantine)
 

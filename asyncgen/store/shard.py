@@ -6,10 +6,25 @@ Does not know when to sync or to seal, nor whether to try again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from asyncgen.store.files import FileLayer
-from asyncgen.store.layout import sealed_path
+from asyncgen.store.layout import sealed_path, suspect_path
+
+
+def set_apart(part: Path, files: FileLayer) -> Path:
+    """Give a file whose sync has failed the name of one that is not to be synced again; its name now, the old one where
+    that fails too.
+
+    The kernel may have dropped what it could not write, and would say yes the next time. The new name needs no sync of
+    the folder: with a power loss, which may take it, the kernel's memory is gone as well.
+    """
+    suspect = suspect_path(part)
+    with suppress(OSError):
+        files.rename(part, suspect)
+        return suspect
+    return part
 
 
 class ShardWriter:
@@ -64,6 +79,7 @@ class ShardWriter:
                 self._files.sync(self._descriptor)
             except OSError:
                 self.broken = True
+                self.path = set_apart(self.path, self._files)
                 raise
             self.unsynced = 0
         return synced

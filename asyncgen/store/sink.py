@@ -17,13 +17,19 @@ from typing import Literal, TypeAlias
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import TemporaryError
 from asyncgen.store.files import FileLayer
-from asyncgen.store.layout import Kind, open_shard
+from asyncgen.store.journal import Journal
+from asyncgen.store.layout import KINDS, Kind, open_shard, sealed_path
 from asyncgen.store.shard import ShardWriter
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that go away when there is room."""
 
 Durability: TypeAlias = Literal["interval", "always", "never"]
+
+Stream: TypeAlias = Kind | Literal["journal"]
+"""What a line is written to."""
+STREAMS: tuple[Stream, ...] = (*KINDS, "journal")
+_EVERYTHING = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +63,22 @@ class Blocked:
 
 
 class Sink:
-    """Open shards of one writer."""
+    """Open shards of one writer, and its journal."""
 
     def __init__(
         self,
         directory: Path,
         writer: str,
         *,
+        journal: Journal,
         limits: Limits,
         files: FileLayer,
         clock: Clock,
         on_blocked: Callable[[Blocked | None], None] = lambda _: None,
+        on_sealed: Callable[[Path, Kind], None] = lambda _shard, _kind: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
+        """`check` raises TemporaryError where nothing may be written any more."""
         self.limits = limits
         self.durable = 0
         """Traces that a power loss cannot take any more."""
@@ -77,20 +87,27 @@ class Sink:
         """Set: a full disk is not waited for any longer."""
         self._directory = directory
         self._writer = writer
+        self._journal = journal
         self._files = files
         self._clock = clock
         self._on_blocked = on_blocked
+        self._on_sealed = on_sealed
+        self._check = check
         self._open: dict[Kind, ShardWriter] = {}
+        self._traces = 0
+        """Written."""
         self._numbers: Counter[Kind] = Counter()
 
-    def room(self, kind: Kind) -> tuple[int, int]:
+    def room(self, kind: Stream) -> tuple[int, int]:
         """(lines, bytes) that still go into the open shard of this kind."""
+        if kind == "journal":
+            return _EVERYTHING, _EVERYTHING
         shard = self._open.get(kind)
         lines, size = (shard.lines, shard.size) if shard else (0, 0)
         return self.limits.shard_traces - lines, self.limits.shard_bytes - size
 
-    def write(self, kind: Kind, lines: list[bytes]) -> None:
-        """Append the lines to one shard, all or none, then sync and seal what is due.
+    def write(self, kind: Stream, lines: list[bytes]) -> None:
+        """Append the lines to one shard, or the journal, all or none, then sync and seal what is due.
 
         Raises TemporaryError: the disk stayed full, or a file failed.
         """
@@ -98,7 +115,7 @@ class Sink:
         waited_since: float | None = None
         while True:
             try:
-                self._shard(kind).append(data, len(lines), self._clock.monotonic())
+                self._append(kind, data, len(lines))
             except OSError as error:
                 if error.errno not in FULL:
                     raise _failed(error, self._path(kind)) from error
@@ -112,6 +129,15 @@ class Sink:
             self._commit()
         self.tend()
 
+    def _append(self, kind: Stream, data: bytes, lines: int) -> None:
+        self._check()
+        now = self._clock.monotonic()
+        if kind == "journal":
+            self._journal.append_all(data, now)
+        else:
+            self._shard(kind).append(data, lines, now)
+            self._traces += lines if kind == "traces" else 0
+
     def _shard(self, kind: Kind) -> ShardWriter:
         shard = self._open.get(kind)
         if shard is None:
@@ -119,8 +145,10 @@ class Sink:
             self._open[kind] = shard
         return shard
 
-    def _path(self, kind: Kind) -> Path:
-        """Of the shard that is open, or the next one to be."""
+    def _path(self, kind: Stream) -> Path:
+        """Of the file that is open, or the next one to be."""
+        if kind == "journal":
+            return self._journal.path
         return open_shard(self._directory, kind, self._writer, self._numbers[kind])
 
     def _wait_for_room(self, need: int, since: float) -> None:
@@ -147,10 +175,13 @@ class Sink:
         if self.limits.durability == "interval":
             waiting = (shard for shard in self._open.values() if shard.unsynced)
             times += [shard.unsynced_since + self.limits.commit_seconds for shard in waiting]
+            if (since := self._journal.unsynced_since) is not None:
+                times.append(since + self.limits.commit_seconds)
         return min(times, default=None)
 
     def tend(self) -> None:
         """Sync and seal what is due. Raises TemporaryError."""
+        self._check()
         now = self._clock.monotonic()
         for kind, shard in list(self._open.items()):
             old = now - shard.opened >= self.limits.shard_seconds
@@ -158,11 +189,25 @@ class Sink:
                 self._seal(kind)
         if self.limits.durability == "interval" and self._commit_due(now):
             self._commit()
+        if self._journal.is_long:
+            self._rotate(now)
+
+    def _rotate(self, now: float) -> None:
+        """Where there is no room for that, another time. What the journal lets go of is durable as a trace first."""
+        self._commit()
+        try:
+            self._journal.rotate(now)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise _failed(error, self._journal.path) from error
 
     def _commit_due(self, now: float) -> bool:
         waiting = [shard for shard in self._open.values() if shard.unsynced]
+        since = [shard.unsynced_since for shard in waiting]
+        if self._journal.unsynced_since is not None:
+            since.append(self._journal.unsynced_since)
         return sum(shard.unsynced for shard in waiting) >= self.limits.commit_traces or any(
-            now - shard.unsynced_since >= self.limits.commit_seconds for shard in waiting
+            now - one >= self.limits.commit_seconds for one in since
         )
 
     def _commit(self) -> None:
@@ -171,24 +216,38 @@ class Sink:
         for kind, shard in self._open.items():
             with _naming(shard.path):
                 self._count(kind, shard.sync())
+        with _naming(self._journal.path):
+            self._journal.sync()
 
     def _seal(self, kind: Kind) -> None:
         shard = self._open.pop(kind)  # whatever comes of it, its descriptor is closed
         self._numbers[kind] += 1
         with _naming(shard.path):
             self._count(kind, shard.seal())
+        if shard.lines:
+            self._on_sealed(sealed_path(shard.path), kind)
 
     def seal_all(self) -> None:
-        """Seal every sound shard, close every other. Raises TemporaryError after all were tried."""
+        """Seal every sound shard, close every other, and the journal. Raises TemporaryError after all were tried."""
         problem: TemporaryError | None = None
+        try:
+            self._check()
+        except TemporaryError as error:  # what is open may be sealed by another process by now
+            problem = error
+        lost = problem is not None
         for kind, shard in list(self._open.items()):
-            if shard.broken:
+            if shard.broken or lost:
                 self._open.pop(kind).abandon()
                 continue
             try:
                 self._seal(kind)
             except TemporaryError as error:
                 problem = error
+        try:
+            with _naming(self._journal.path):
+                self._journal.finish(keep=self.durable < self._traces)
+        except TemporaryError as error:
+            problem = problem or error
         if problem:
             raise problem
 

@@ -10,23 +10,30 @@ import errno
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import InputError, TemporaryError
 from asyncgen.core.trace import Failure, Trace
+from asyncgen.store.cataloguer import Cataloguer
 from asyncgen.store.events import EventLog
 from asyncgen.store.files import DISK, FileLayer
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.layout import KINDS, Kind, new_writer
+from asyncgen.store.journal import Entry, Journal
+from asyncgen.store.layout import KINDS, new_writer, sealed_shards
 from asyncgen.store.ledger import Ledger
 from asyncgen.store.line import encode_failure, encode_trace, line_key
 from asyncgen.store.lock import Lock, take_lock
 from asyncgen.store.recovery import Recovered, recover
-from asyncgen.store.sink import FULL, Blocked, Durability, Limits, Sink
+from asyncgen.store.sink import FULL, Blocked, Durability, Limits, Sink, Stream
+from asyncgen.store.totals import Totals
 from asyncgen.store.writer import Writer
+
+CATALOG_SECONDS = 5.0
+"""That the end of a run waits for catalogs; the next start makes the others."""
 
 
 class Store:
@@ -42,6 +49,7 @@ class Store:
         files: FileLayer,
         clock: Clock,
         on_state: Callable[[str], None] | None,
+        cataloguer: Cataloguer,
     ) -> None:
         """`made`: the folders that this start made, outermost first. Use `open`."""
         self.directory = directory
@@ -59,11 +67,28 @@ class Store:
         self._lock = lock
         self._made = made
         self._files = files
-        self._on_state = on_state
+        self.on_state = on_state
+        """Told, in the loop, when the disk is full and when it has room again."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writing: set[tuple[int, int]] = set()
-        self._sink = Sink(directory, self.writer, limits=limits, files=files, clock=clock, on_blocked=self._on_blocked)
+        self._clock = clock
+        self._journal = Journal(directory, self.writer, files)
+        self._at_once = limits.durability != "always"
+        """A turn counts as written without a sync of its own."""
+        self._cataloguer = cataloguer
+        self._sink = Sink(
+            directory,
+            self.writer,
+            journal=self._journal,
+            limits=limits,
+            files=files,
+            clock=clock,
+            on_blocked=self._on_blocked,
+            on_sealed=self._cataloguer.add,
+            check=lock.check,
+        )
         self._queue = Writer(self._sink, clock, self._on_saved)
+        lock.watch(self._on_lost)
 
     @classmethod
     def open(
@@ -81,6 +106,8 @@ class Store:
         commit_seconds: float = 1.0,
         commit_traces: int = 256,
         on_state: Callable[[str], None] | None = None,
+        take: Callable[[Path, FileLayer], Lock] = take_lock,
+        cataloguer: Callable[[FileLayer], Cataloguer] = Cataloguer,
     ) -> Self:
         """Make or open the directory, lock it, recover what dead writers left, index what is done. Blocks.
 
@@ -101,15 +128,24 @@ class Store:
         made: tuple[Path, ...] = ()
         try:
             made = files.make_directories(directory)
-            lock = take_lock(directory, files)
+            lock = take(directory, files)
             lock.sign(argv, clock)
             for kind in KINDS:
                 files.make_directories(directory / kind)
-            return cls(directory, lock, made=made, limits=limits, files=files, clock=clock, on_state=on_state)
+            return cls(
+                directory,
+                lock,
+                made=made,
+                limits=limits,
+                files=files,
+                clock=clock,
+                on_state=on_state,
+                cataloguer=cataloguer(files),
+            )
         except BaseException as error:
             _undo(directory, made, lock, files)
             if isinstance(error, OSError):
-                raise _unusable(directory, error) from error
+                raise unusable(directory, error) from error
             raise
 
     @property
@@ -127,6 +163,11 @@ class Store:
         """How many of `failed` have which reason, the latest of each."""
         return self._ledger.failed_reasons
 
+    @property
+    def totals(self) -> Totals:
+        """What the episodes of the starts before have cost."""
+        return self._ledger.totals
+
     def reason(self, key: tuple[int, int]) -> str | None:
         """Why this `(index, rollout)` failed; None if it did not."""
         return self._ledger.reason(key)
@@ -135,6 +176,11 @@ class Store:
     def durable(self) -> int:
         """Traces of this writer that a power loss cannot take any more."""
         return self._sink.durable
+
+    @property
+    def files(self) -> FileLayer:
+        """What all of it is written through."""
+        return self._files
 
     @property
     def blocked(self) -> Blocked | None:
@@ -160,39 +206,121 @@ class Store:
         self._writing.add(key)
         await self._queue.put("traces", line)
 
+    def adopt(self, line: bytes) -> None:
+        """Count a trace as done that somebody else writes into the directory, before `run`."""
+        self._ledger.note("traces", line)
+
     async def fail(self, failure: Failure) -> None:
         """Save a failed episode, as `append` does a trace."""
         await self._queue.room()
-        await self._queue.put("failed", encode_failure(failure))
+        line = encode_failure(failure)
+        await self._queue.put("failed", line)
+        self._journal.end_episode(failure.trace.id, line_key(line), failure.trace.config_id, self._clock.monotonic())
 
-    def _on_saved(self, kind: Kind, line: bytes) -> None:
+    def adopt_turns(self, config_id: str) -> int:
+        """Take over the turns of unfinished episodes that earlier starts have journalled under this config; of how many
+        episodes. Before `run`. Raises TemporaryError."""
+        try:
+            return self._journal.adopt(config_id, self._is_over, self._clock.monotonic())
+        except OSError as error:
+            raise unusable(self.directory, error) from error
+
+    def _is_over(self, key: tuple[int, int], ended: bool) -> bool:
+        """Whether an episode's turns are of no use any more. A failed one that is tried again may have new ones."""
+        return ended or key in self.done
+
+    @property
+    def unfinished(self) -> int:
+        """Episodes whose turns are in the journal."""
+        return self._journal.episodes
+
+    def past_turns(self, key: tuple[int, int]) -> list[dict[str, Any]]:
+        """The journal's entries of an episode that an earlier start has begun, in order; given out once."""
+        return self._journal.past(key)
+
+    async def write_turn(self, trace_id: str, key: tuple[int, int], config_id: str, kind: str, fields: Entry) -> None:
+        """Add to the journal what has come of an episode: its write(2) has returned. Most often nothing is awaited.
+
+        Raises TemporaryError (disk).
+        """
+        line = self._journal.encode(trace_id, key, config_id, kind, fields)
+        synced = self._journal.unsynced_since is None
+        self._journal.note(key, line)  # first: a rotation that comes between them must know the episode
+        if self._at_once and self._journal.append(line, self._clock.monotonic()):
+            if synced:
+                self._queue.wake()
+            return
+        await self._queue.put("journal", line)
+
+    def _on_saved(self, kind: Stream, line: bytes) -> None:
+        if kind == "journal":
+            return
         self._ledger.note(kind, line)
+        key = line_key(line)
         if kind == "traces":
-            self._writing.discard(line_key(line))
+            self._writing.discard(key)
+            self._journal.close_episode(key)
             self.saved += 1
         else:
             self.saved_failures += 1
 
     def _on_blocked(self, blocked: Blocked | None) -> None:
         """In the writer thread."""
-        if self._loop and self._on_state:
-            self._loop.call_soon_threadsafe(partial(self._on_state, _state_text(self.directory, blocked)))
+        if self._loop and self.on_state:
+            self._loop.call_soon_threadsafe(partial(self.on_state, _state_text(self.directory, blocked)))
 
     async def run(self) -> None:
-        """The writer's loop, until `close`. Raises TemporaryError when the disk fails."""
+        """The writer's loop, until `close`. Raises TemporaryError when the disk fails, or another process has the
+        directory by now."""
         self._loop = asyncio.get_running_loop()
+        self._lock.watch(self._on_lost)  # again: what was found out before had no loop to go to
+        self._catch_up()
         await self._queue.run()
 
+    def _catch_up(self) -> None:
+        """Have the catalogs looked at that earlier starts have left, and those made that are wanting."""
+        self._cataloguer.sweep(self.directory)
+        for kind in KINDS:
+            for shard in sealed_shards(self.directory, kind):
+                self._cataloguer.add(shard, kind)
+
+    def _on_lost(self, text: str) -> None:
+        """In the thread that found out."""
+        self.events.silent = True
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._queue.fail, TemporaryError(text))
+
     async def settle(self) -> None:
-        """Write what is queued, seal, take nothing more. Raises TemporaryError when the disk fails now."""
+        """Write what is queued, seal, take nothing more; catalogs get a few seconds.
+
+        Raises TemporaryError when the disk fails now.
+        """
         await self._queue.close()
+        await self._finish_catalogs(CATALOG_SECONDS)
+
+    async def make_catalogs(self) -> None:
+        """Make all that are missing, however long it takes: for a start that has nothing else to do."""
+        self._catch_up()
+        await self._finish_catalogs(None)
+
+    async def _finish_catalogs(self, seconds: float | None) -> None:
+        try:
+            await asyncio.to_thread(self._cataloguer.finish, seconds)
+        finally:
+            self._cataloguer.close()
+            if problems := self._cataloguer.told():
+                with suppress(OSError):
+                    self.events.write("catalog_error", shards=len(problems), text=problems[0])
 
     async def close(self) -> None:
         """Write what is queued, make it durable, seal, let others in. Raises TemporaryError when the disk fails now."""
         try:
-            await self._finish()
+            await self.settle()
         finally:
-            self._lock.release()
+            try:
+                await self._finish()
+            finally:
+                self._lock.release()
 
     async def discard(self) -> None:
         """Close, and if the directory is new remove it with all that is in it: for a start that fails early."""
@@ -205,10 +333,11 @@ class Store:
         try:
             await self._queue.close()
         finally:
+            self._cataloguer.close()
             try:
                 self.events.close()
             except OSError as error:
-                raise _unusable(self.directory, error) from error
+                raise unusable(self.directory, error) from error
 
 
 def _state_text(directory: Path, blocked: Blocked | None) -> str:
@@ -222,7 +351,7 @@ def _undo(directory: Path, made: tuple[Path, ...], lock: Lock | None, files: Fil
 
     Without the lock only what is empty goes: another process may be at work in it by now.
     """
-    if lock and directory in made:
+    if lock and directory in made and lock.is_ours():
         shutil.rmtree(directory, ignore_errors=True)
         made = made[:-1]
     files.remove_empty(made)
@@ -230,7 +359,8 @@ def _undo(directory: Path, made: tuple[Path, ...], lock: Lock | None, files: Fil
         lock.release()
 
 
-def _unusable(directory: Path, error: OSError) -> InputError | TemporaryError:
+def unusable(directory: Path, error: OSError) -> InputError | TemporaryError:
+    """What an error of the disk means for a start: it goes on when that is mended, or never."""
     code = errno.errorcode.get(error.errno or 0, "unknown error")
     text = f"cannot use {directory} as run directory: {code} ({error.strerror}: {error.filename or directory})"
     if error.errno in {*FULL, errno.EIO, errno.EMFILE, errno.ENFILE}:

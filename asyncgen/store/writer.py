@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from asyncgen.core.clock import Clock
-from asyncgen.store.layout import KINDS, Kind
-from asyncgen.store.sink import Sink
+from asyncgen.store.sink import STREAMS, Sink, Stream
 
 GATHER = 0.003
 """Seconds to wait for more lines before a batch is written: asking the thread costs more than writing a line, and an
@@ -39,7 +38,7 @@ class Writer:
         self,
         sink: Sink,
         clock: Clock,
-        on_saved: Callable[[Kind, bytes], None],
+        on_saved: Callable[[Stream, bytes], None],
         *,
         max_lines: int = 1024,
         max_bytes: int = 64 << 20,
@@ -49,7 +48,7 @@ class Writer:
         self._on_saved = on_saved
         self._max_lines = max_lines
         self._max_bytes = max_bytes
-        self._queues: dict[Kind, deque[_Pending]] = {kind: deque() for kind in KINDS}
+        self._queues: dict[Stream, deque[_Pending]] = {kind: deque() for kind in STREAMS}
         self._lines = 0
         self._bytes = 0
         self._room = asyncio.Event()
@@ -60,12 +59,16 @@ class Writer:
         self._failure: BaseException | None = None
         self._closing = False
 
+    def wake(self) -> None:
+        """Look again at when something is due: it has become earlier."""
+        self._wake.set()
+
     async def room(self) -> None:
         """Wait until the queue takes another line. No await may stand between this and `put`."""
         while not self._room.is_set():
             await self._room.wait()
 
-    async def put(self, kind: Kind, line: bytes) -> None:
+    async def put(self, kind: Stream, line: bytes) -> None:
         """Queue a line; return after its write(2). Raises TemporaryError when the disk fails."""
         if self._failure:
             raise self._failure
@@ -95,10 +98,12 @@ class Writer:
                     await self._wake.wait()
                     await asyncio.sleep(GATHER)
             self._wake.clear()
+            if self._failure:
+                raise self._failure
             await self._write_batches()
             if any(self._queues.values()):
                 self._wake.set()
-            if due is not None and due <= self._clock.monotonic():
+            if due is not None and due <= self._clock.monotonic() and not self._closing:
                 await self._in_thread((), "traces", self._sink.tend)
 
     async def close(self) -> None:
@@ -123,12 +128,12 @@ class Writer:
 
     async def _write_batches(self) -> None:
         """At most one of each kind."""
-        for kind in KINDS:
+        for kind in STREAMS:
             await self._idle()
             if batch := self._take(kind):
                 await self._in_thread(batch, kind, self._sink.write, kind, [pending.line for pending in batch])
 
-    def _take(self, kind: Kind) -> list[_Pending]:
+    def _take(self, kind: Stream) -> list[_Pending]:
         """Queued lines that fit into the open shard; at least one, if there is any."""
         lines, size = self._sink.room(kind)
         queue = self._queues[kind]
@@ -142,7 +147,7 @@ class Writer:
         return batch
 
     async def _in_thread(
-        self, batch: list[_Pending] | tuple[()], kind: Kind, function: Callable[..., None], *arguments: object
+        self, batch: list[_Pending] | tuple[()], kind: Stream, function: Callable[..., None], *arguments: object
     ) -> None:
         """Call in the writer thread, one call at a time; then wake the waiters, also if we are cancelled meanwhile."""
         await self._idle()
@@ -157,7 +162,7 @@ class Writer:
         while self._step and not self._step.done():
             await asyncio.wait((self._step,))
 
-    def _settle(self, batch: list[_Pending] | tuple[()], kind: Kind, step: asyncio.Future[None]) -> None:
+    def _settle(self, batch: list[_Pending] | tuple[()], kind: Stream, step: asyncio.Future[None]) -> None:
         error = step.exception()
         if error is None:
             for pending in batch:
@@ -165,6 +170,14 @@ class Writer:
                 if not pending.done.done():
                     pending.done.set_result(None)
             return
+        self._fail(error, batch)
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more may be written, whatever the disk says: `run` and all waiters raise `error`."""
+        self._fail(error, ())
+        self._wake.set()
+
+    def _fail(self, error: BaseException, batch: Iterable[_Pending]) -> None:
         self._failure = self._failure or error
         left = [pending for queue in self._queues.values() for pending in queue]
         for queue in self._queues.values():

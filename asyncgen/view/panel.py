@@ -116,7 +116,8 @@ def _head(figures: Figures, width: int, encoding: str) -> tuple[str, ...]:
     finished, total = figures.done + figures.failed, figures.total
     name = _name(figures.name)
     counts = f"{figures.done:,}/{total:,}  {percent(figures.done / total if total else None)}"
-    rest = (encodable(time_left(figures), encoding), f"elapsed {duration(figures.elapsed)}")
+    before = f" of {duration(figures.elapsed_before + figures.elapsed)}" if figures.elapsed_before else ""
+    rest = (encodable(time_left(figures), encoding), f"elapsed {duration(figures.elapsed)}{before}")
     room = min(BAR, width - cell_len(GAP.join((f"{encodable(name, encoding)}    {counts}", *rest))))
     if room < BAR_LEAST:
         return (f"{name}  {counts}", *rest)
@@ -152,7 +153,7 @@ def _body(figures: Figures, height: int) -> Iterator[Line]:
 
 def notice(figures: Figures) -> str:
     """What keeps the run from going on, on one line; `""` when nothing does."""
-    draining = f"draining: {figures.running:,} episodes are finishing" if figures.draining else ""
+    draining = f"draining: {figures.running:,} episodes are finishing their turn" if figures.draining else ""
     return one_line(figures.notice) or draining or ("paused" if figures.paused else "")
 
 
@@ -199,6 +200,9 @@ def _spent(figures: Figures) -> Iterator[str]:
         share = figures.accepted / figures.stored if figures.stored else None
         yield f"accepted {figures.accepted:,} ({percent(share)})"
     yield f"tokens {figures.prompt_tokens:,} + {figures.completion_tokens:,}"
+    own = figures.start_prompt_tokens, figures.start_completion_tokens
+    if own != (figures.prompt_tokens, figures.completion_tokens):
+        yield f"this start {own[0]:,} + {own[1]:,}"
     if figures.cost is not None:
         end = "" if figures.cost_at_end is None else f" → ~${figures.cost_at_end:,.2f}"
         yield f"cost ${figures.cost:,.2f}{end}"

@@ -26,10 +26,10 @@ def render_summary(summary: Mapping[str, Json]) -> str:
         *_stored(summary),
         (
             f"this start: {new:,} traces{_parsed(summary['parsed'], new)}, {summary['new_failures']:,} failures, "
-            f"{summary['turns']:,} turns, {summary['tool_calls']:,} tool calls, {summary['prompt_tokens']:,} + "
-            f"{summary['completion_tokens']:,} tokens, {summary['retries']:,} retries, {duration(summary['seconds'])}"
+            f"{_spent(summary['this_start'])}"
         ),
-        *_worth(summary),
+        *([f"all {summary['starts']} starts: {_spent(summary)}"] if summary["starts"] > 1 else []),
+        *_accepted(summary),
         f"traces in {summary['directory']}",
     ]
     if summary["last_failure"]:
@@ -43,7 +43,8 @@ def _advice(summary: Mapping[str, Json]) -> list[str]:
     advice = []
     if summary["left"]:
         first = "mend that, then " if summary["exit_code"] in _TO_BE_MENDED else ""
-        advice.append(f"{first}run the same command again to go on")
+        begun = f"; {summary['unfinished']:,} episodes go on in their middle" if summary["unfinished"] else ""
+        advice.append(f"{first}run the same command again to go on{begun}")
     if summary["failed"]:
         advice.append(f"--retry-failed tries the {summary['failed']:,} failed again")
     return advice
@@ -65,6 +66,7 @@ def render_status(status: Mapping[str, Json]) -> str:
         *_stored(status),
         *_accepted(status),
         *_of_partitions(status),
+        *([f"spent in {status['starts']} starts: {_spent(status)}"] if status["turns"] or status["starts"] else []),
         f"rate {_rate(status)}, left {duration(status['seconds_left'])}",
     ]
     return "\n".join(lines)
@@ -82,10 +84,13 @@ def _stored(counts: Mapping[str, Json]) -> list[str]:
     return [f"{counts['stored']:,} traces are stored in all"] if counts["stored"] > counts["done"] else []
 
 
-def _worth(summary: Mapping[str, Json]) -> list[str]:
-    """What it cost, and how many of the stored traces are accepted, where the job knows."""
-    cost = summary["cost"]
-    return [*_accepted(summary), *([] if cost is None else [f"this start cost ${cost:,.2f}"])]
+def _spent(counters: Mapping[str, Json]) -> str:
+    """Of one start, or of all."""
+    cost = counters["cost"]
+    return (
+        f"{counters['turns']:,} turns, {counters['tool_calls']:,} tool calls, {counters['prompt_tokens']:,} + "
+        f"{counters['completion_tokens']:,} tokens, {counters['retries']:,} retries, {duration(counters['seconds'])}"
+    ) + ("" if cost is None else f", ${cost:,.2f}")
 
 
 def _accepted(counts: Mapping[str, Json]) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from support.cli_jobs import Outcome, answering, asyncgen, ended, ids, start, wait_until, wanted_ids
+from support.lock_fakes import leave_lock
 from support.server import Reply, ThreadedServer, hang
 
 Run = Callable[..., Outcome]
@@ -248,6 +249,7 @@ def test_a_run_on_another_host_is_named_and_its_name_cannot_steer_the_terminal(r
     (out / "run.json").write_text('{"name": "geo"}')
     pointer = {"socket": "/nowhere", "pid": 1, "host": "far\u001b[2Jaway", "writer": "w"}
     (out / "control.json").write_text(json.dumps(pointer))
+    leave_lock(out, host="far\u001b[2Jaway")
     outcome = run("ctl", out, "pause")
     assert outcome.code == 2
     assert outcome.complaints == [f"asyncgen: {out}: the run goes on on host faraway; give the command there"]

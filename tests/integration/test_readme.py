@@ -169,7 +169,7 @@ def test_the_selections_of_the_table_run(place, tmp_path):
     folder, server = place
     row_flags = re.findall(r"^\| [^|]+ \| `(--[^|]+)` \|$", README, re.MULTILINE)
     cells = [cell for row in row_flags for cell in row.split("` · `")]
-    cells = [cell for cell in cells if not cell.startswith(("--partition", "--SECTION", "--retry"))]
+    cells = [cell for cell in cells if not cell.startswith(("--partition", "--SECTION", "--retry", "--reuse"))]
     assert len(cells) >= 5
     temperatures = [cell for cell in cells if "temperatures" in cell]
     for number, cell in enumerate([cell for cell in cells if cell not in temperatures]):

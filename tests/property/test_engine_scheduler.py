@@ -204,7 +204,8 @@ class AnyRun(RuleBasedStateMachine):
     def no_wake_up_is_lost(self) -> None:
         held_up = self.scheduler.paused and not self.scheduler.draining
         room = self.scheduler.open < self.limit and not held_up
-        others = [one.order for one in self.waiting.values() if not one.suspect]
+        fresh_may = not self.scheduler.blocked
+        others = [one.order for one in self.waiting.values() if not one.suspect and (one.order == BEGUN or fresh_may)]
         first = min(others, default=None)
         earlier = any(one.order < first for one in self.idle if not one.asked) if first is not None else False
         suspects = any(one.suspect for one in self.waiting.values())

@@ -31,8 +31,8 @@ def a_server(name: str = "http://127.0.0.1:8000/v1", state: str = "ok", **change
 def figures(**changes: Any) -> Figures:
     """Those of the README's picture, with changes."""
     values: dict[str, Any] = {
-        "name": "geo-tools", "directory": "runs/geo-tools", "elapsed": 4324.0, "total": 12_000, "done": 4312,
-        "failed": 41, "left": 7647, "skipped": 0, "durable": 4301, "stored": 4312,
+        "name": "geo-tools", "directory": "runs/geo-tools", "elapsed": 4324.0, "elapsed_before": 0.0, "total": 12_000,
+        "done": 4312, "failed": 41, "left": 7647, "skipped": 0, "durable": 4301, "stored": 4312,
         "reasons": {"timeout": 22, "context_overflow": 11, "bad_image": 8}, "rate": 61.2, "rate_now": 64.0,
         "seconds_left": 7497.0, "seconds_spread": 720.0, "order": "hardest first", "tokens_a_second": 8412.3,
         "open": 128, "limit": 128, "waiting": 12, "alive": 256, "running": 140, "paused": False, "draining": False,
@@ -45,7 +45,8 @@ def figures(**changes: Any) -> Figures:
             ScoreFigures(name="distance@km", kind="median", value=112.0),
             ScoreFigures(name="acc@25km", kind="share", value=0.312),
         ],
-        "prompt_tokens": 12_345_678, "completion_tokens": 3_456_789, "cost": None, "cost_at_end": None,
+        "prompt_tokens": 12_345_678, "completion_tokens": 3_456_789, "start_prompt_tokens": 12_345_678,
+        "start_completion_tokens": 3_456_789, "cost": None, "cost_at_end": None,
         "accepted": None, "oldest": [],
     }  # fmt: skip
     return Figures(**values | changes)

@@ -9,6 +9,7 @@ from typing import Any
 
 from support.traces import failed_line, trace_line
 
+from asyncgen.store.layout import CATALOG
 from asyncgen.store.line import encode_line
 
 WRITER = "20250101T000000-abcd"
@@ -79,5 +80,6 @@ def lines_of(directory: Path, kind: str = "traces") -> list[bytes]:
 
 
 def files_of(directory: Path) -> dict[str, bytes]:
-    """Every file below the directory, by its path there."""
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    """Every file below the directory, by its path there; without catalogs, which whoever reads a shard may make."""
+    files = [path for path in directory.rglob("*") if path.is_file() and not path.name.endswith(CATALOG)]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -56,6 +57,8 @@ class Request:
     headers: Mapping[str, str]
     raw: bytes
     body: dict[str, Any]
+    arrived: float
+    """When all of it was there, by the monotonic clock."""
 
 
 def choices(*messages: Mapping[str, Any], finish_reason: str = "stop", usage: Mapping[str, Any] | None = None) -> Reply:
@@ -129,6 +132,8 @@ class ScriptedServer:
         self.port = port
         self.requests: list[Request] = []
         """Chat requests in order of arrival."""
+        self.answered: dict[int, float] = {}
+        """When the answer went out, by the monotonic clock and the request's number."""
         self.in_flight = 0
         self.peak = 0
         """Most chat requests ever open at once."""
@@ -161,7 +166,7 @@ class ScriptedServer:
         sent = await request.read()
         body = json.loads(sent)
         number = len(self.requests)
-        self.requests.append(Request(number, dict(request.headers), sent, body))
+        self.requests.append(Request(number, dict(request.headers), sent, body, time.monotonic()))
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:
@@ -169,7 +174,9 @@ class ScriptedServer:
             if isinstance(reply.payload, dict):
                 named = {"id": f"chatcmpl-{number}", "model": body.get("model", MODEL), **reply.payload}
                 reply = replace(reply, payload=json.dumps(named).encode())
-            return await self._send(request, reply)
+            answer = await self._send(request, reply)
+            self.answered[number] = time.monotonic()
+            return answer
         finally:
             self.in_flight -= 1
 
@@ -228,6 +235,14 @@ class ThreadedServer:
     @property
     def requests(self) -> list[Request]:
         return self._server.requests
+
+    @property
+    def answered(self) -> dict[int, float]:
+        return self._server.answered
+
+    @property
+    def in_flight(self) -> int:
+        return self._server.in_flight
 
     @property
     def peak(self) -> int:

@@ -21,8 +21,9 @@ from asyncgen.core.trace import (
     TurnRecord,
 )
 from asyncgen.core.types import Usage
+from asyncgen.store.cataloguer import Cataloguer
 from asyncgen.store.files import FileLayer
-from asyncgen.store.layout import KINDS, open_shards, sealed_shards
+from asyncgen.store.layout import KINDS, Kind, open_shards, sealed_shards
 from asyncgen.store.line import line_key
 from asyncgen.store.scan import verify_shard
 from asyncgen.store.store import Store
@@ -166,8 +167,20 @@ def a_failure(index: int, rollout: int = 0, *, reason: str = "timeout", error: s
     return Failure(trace=a_trace(index, rollout, text=""), reason=reason, error=error)
 
 
+class IdleCataloguer(Cataloguer):
+    """Makes none: nobody writes beside the writer, so what happens is the same each time."""
+
+    def add(self, shard: Path, kind: Kind) -> None:
+        pass
+
+    def sweep(self, directory: Path) -> None:
+        pass
+
+
 def open_store(directory: Path, **options: Any) -> Store:
-    return Store.open(directory, **{"argv": ["asyncgen", "run", "geo"], "clock": StillClock(), **options})
+    """Without catalogs, unless a `cataloguer` is given."""
+    given = {"argv": ["asyncgen", "run", "geo"], "clock": StillClock(), "cataloguer": IdleCataloguer, **options}
+    return Store.open(directory, **given)
 
 
 @asynccontextmanager

@@ -112,7 +112,7 @@ async def test_after_the_grace_what_still_runs_is_cancelled_and_stays_to_be_done
         began = rig.clock.now
         store = await rig.run()
     assert (store.traces, store.failures) == ([], [])
-    assert rig.clock.now - began >= 5.0
+    assert 4.5 <= rig.clock.now - began < 5.0  # the rest is for the last seal
 
 
 @pytest.mark.parametrize("rounds", range(0, 60, 3))

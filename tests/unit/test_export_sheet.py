@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from support.traces import call, failed_line, trace_line, turn
 
 from asyncgen.core.errors import DataError, InputError
-from asyncgen.export.cells import cells_of, kind_of, text_of, write_rows
-from asyncgen.export.sheet import LONG, SheetWriter, Spot
+from asyncgen.export.rows import write_rows
+from asyncgen.export.sheet import SheetWriter, Spot
 from asyncgen.export.sql import rows_in, rows_of, shut, view
 from asyncgen.runs.overview import overview
 from asyncgen.runs.places import Places
 from asyncgen.runs.sheets import answer_of, sheet_of
+from asyncgen.store.cells import cells_of, kind_of, text_of
+from asyncgen.store.columns import LONG
 from asyncgen.store.line import encode_line, parse_line
 
 Line = dict[str, Any]
@@ -247,7 +249,7 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    shard = next((run / "traces").iterdir())
+    (shard,) = (run / "traces").glob("*.jsonl")
     shard.write_bytes(b"{}\n" + shard.read_bytes())
     with pytest.raises(DataError), sheet_of([run]):
         pass
@@ -293,6 +295,7 @@ def test_a_question_about_traces_imports_no_pandas_numpy_or_pyarrow(tmp_path: Pa
         "with answer_of([Path(sys.argv[1])], 'SELECT a, b FROM traces') as answer: print(list(answer.rows))\n"
         "print({'pandas', 'numpy', 'pyarrow'} & sys.modules.keys())"
     )
+    assert ask(tmp_path / "run", "SELECT count(*) FROM traces") == [(2,)]  # which makes the catalog
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, check=True
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.lock_fakes import leave_lock
 from support.store_fakes import StillClock
 
 from asyncgen.core.errors import InputError
@@ -436,6 +437,13 @@ def set_up(directory: Path, short: Path, said: list[str], **environ: str) -> Ite
         yield control
 
 
+def test_a_run_whose_directory_was_taken_over_leaves_the_pointer_of_the_other(short: Path):
+    with set_up(short / "run", short, []):
+        other = {"socket": "/there", "pid": 2, "host": "there", "writer": "20260101T000100-0c0d"}
+        (short / "run" / "control.json").write_text(json.dumps(other))
+    assert read_pointer(short / "run") == Pointer(**other)
+
+
 def test_the_runtime_folder_is_used_where_it_is_ours(short: Path):
     runtime = made(short / "runtime", 0o700)
     with set_up(short / "run", short, [], XDG_RUNTIME_DIR=str(runtime)) as control:
@@ -533,13 +541,16 @@ async def test_a_client_finds_the_run_by_its_directory(short: Path, rig: Rig):
 async def test_of_several_partitions_those_that_run_are_told(short: Path, rig: Rig):
     async with serving(short, rig) as path:
         (short / "run").mkdir()
-        point(short / "run" / "part-000-of-003", path)
-        point(short / "run" / "part-001-of-003", short / "gone")
-        point(short / "run" / "part-002-of-003", path, host="elsewhere")
+        point(short / "run" / "part-000-of-004", path)
+        point(short / "run" / "part-001-of-004", short / "gone")
+        point(short / "run" / "part-002-of-004", path, host="elsewhere")
+        point(short / "run" / "part-003-of-004", path, host="elsewhere")
+        leave_lock(short / "run" / "part-002-of-004", host="elsewhere", age=20.0)
+        leave_lock(short / "run" / "part-003-of-004", host="elsewhere", age=90.0)
         told = await asyncio.to_thread(steer, short / "run", STATUS)
     assert [(one.directory.name, one.reply["ok"]) for one in told] == [
-        ("part-000-of-003", True),
-        ("part-002-of-003", False),
+        ("part-000-of-004", True),
+        ("part-002-of-004", False),
     ]
     assert "host elsewhere" in told[1].reply["error"]
 

@@ -10,7 +10,8 @@ from support.store_fakes import StillClock
 
 from asyncgen.core.errors import DirectoryInUse
 from asyncgen.store.files import DISK, FileLayer
-from asyncgen.store.lock import read_holder, take_lock
+from asyncgen.store.holder import read_holder
+from asyncgen.store.lock import take_lock
 
 
 def test_a_held_lock_names_pid_host_start_and_command(tmp_path):

@@ -9,7 +9,7 @@ from asyncgen.core.errors import DataError, InputError
 from asyncgen.store.layout import open_shard, parse_part, part_name, sealed_shards
 from asyncgen.store.line import encode_failure, encode_trace, parse_line
 from asyncgen.store.read import find_trace, iter_lines, iter_traces, run_directories, shards
-from asyncgen.store.scan import shard_keys
+from asyncgen.store.scan import keyed_lines
 
 
 @pytest.fixture
@@ -161,4 +161,4 @@ def test_a_sealed_line_that_was_altered_is_named_and_nothing_is_read_over_it(run
     with pytest.raises(DataError, match=r"-\w+\.jsonl:1: the checksum is wrong; asyncgen verify DIR --salvage"):
         list(iter_traces(run))
     with pytest.raises(DataError, match=":1: the checksum is wrong"):
-        shard_keys(shard)
+        list(keyed_lines(shard))

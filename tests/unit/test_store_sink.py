@@ -11,6 +11,7 @@ from support.store_fakes import FaultyFiles, StillClock, StingyFiles, a_trace, a
 
 from asyncgen.core.errors import TemporaryError
 from asyncgen.store.files import DISK, FileLayer
+from asyncgen.store.journal import Journal
 from asyncgen.store.layout import open_shards, sealed_shards
 from asyncgen.store.line import check_line, encode_trace
 from asyncgen.store.recovery import recover
@@ -24,7 +25,9 @@ def a_sink(directory: Path, files: FileLayer = DISK, clock: StillClock | None = 
     (directory / "traces").mkdir(exist_ok=True)
     (directory / "failed").mkdir(exist_ok=True)
     given = Limits(**{"poll_seconds": 0.0, **limits})  # type: ignore[arg-type]  # what the test wants
-    return Sink(directory, "20250101T000000-abcd", limits=given, files=files, clock=clock or StillClock())
+    writer = "20250101T000000-abcd"
+    journal = Journal(directory, writer, files)
+    return Sink(directory, writer, journal=journal, limits=given, files=files, clock=clock or StillClock())
 
 
 def test_lines_stand_in_a_part_until_the_shard_is_sealed(tmp_path):

@@ -22,6 +22,7 @@ from support.store_fakes import (
 
 from asyncgen.core.errors import DataError, DirectoryInUse, InputError, TemporaryError
 from asyncgen.store.files import FileLayer
+from asyncgen.store.journal import Journal
 from asyncgen.store.layout import open_shards, sealed_shards
 from asyncgen.store.sink import Limits, Sink
 from asyncgen.store.writer import Writer
@@ -147,7 +148,9 @@ async def test_a_full_queue_makes_the_next_one_wait_until_the_thread_has_written
             return super().write(descriptor, data)
 
     (tmp_path / "traces").mkdir()
-    sink = Sink(tmp_path, "20250101T000000-abcd", limits=Limits(), files=GatedFiles(), clock=StillClock())
+    files, writer = GatedFiles(), "20250101T000000-abcd"
+    journal = Journal(tmp_path, writer, files)
+    sink = Sink(tmp_path, writer, journal=journal, limits=Limits(), files=files, clock=StillClock())
     saved: list[bytes] = []
     writer = Writer(sink, StillClock(), lambda _, line: saved.append(line), max_lines=2)
     passed: list[int] = []

@@ -133,13 +133,18 @@ def test_a_line_above_the_live_ones_is_cleaned_and_not_taken_for_markup():
     assert out.getvalue() == "[red]down +- ?\n"
 
 
+SPENT = {
+    "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40, "retries": 2, "seconds": 3.0,
+    "cost": None,
+}  # fmt: skip
+
+
 def test_the_summary_says_to_go_on_only_when_something_is_left():
     summary = {
         "done": 3, "total": 5, "failed": 1, "left": 1, "skipped": 0, "failed_reasons": {"timeout": 1}, "new_traces": 3,
-        "parsed": 3, "stored": 3,
-        "new_failures": 1, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40, "retries": 2,
-        "seconds": 3.0, "directory": "runs/geo", "last_failure": "geo/1/0: timeout: slow\x1b[2J", "exit_code": 0,
-        "cost": None, "accepted": None,
+        "parsed": 3, "stored": 3, "unfinished": 0,
+        "new_failures": 1, "starts": 1, **SPENT, "this_start": SPENT, "directory": "runs/geo",
+        "last_failure": "geo/1/0: timeout: slow\x1b[2J", "exit_code": 0, "accepted": None,
     }  # fmt: skip
     text = render_summary(summary)
     assert text.startswith("3 of 5 done, 1 failed, 1 left (timeout 1)\n")
@@ -157,24 +162,37 @@ def test_the_summary_says_to_go_on_only_when_something_is_left():
 def test_the_summary_tells_answers_that_could_not_be_read_and_traces_beyond_the_job():
     summary = {
         "done": 3, "total": 3, "failed": 0, "left": 0, "skipped": 0, "failed_reasons": {}, "new_traces": 3, "parsed": 0,
-        "stored": 9, "new_failures": 0, "turns": 4, "tool_calls": 0, "prompt_tokens": 80, "completion_tokens": 40,
-        "retries": 2, "seconds": 3.0, "directory": "runs/geo", "last_failure": "", "exit_code": 0,
-        "cost": 3.4123, "accepted": 1,
+        "stored": 9, "new_failures": 0, "starts": 1, **SPENT, "this_start": {**SPENT, "cost": 3.4123},
+        "directory": "runs/geo", "last_failure": "", "exit_code": 0, "accepted": 1,
     }  # fmt: skip
     text = render_summary(summary)
     assert "this start: 3 traces (0 with an answer that could be read), 0 failures" in text
     assert "9 traces are stored in all" in text
     assert "0 left, 7 not needed" in render_summary({**summary, "skipped": 7})
-    assert "1 of the 9 stored traces are accepted (11.1 %)\nthis start cost $3.41\n" in text
-    assert "cost" not in render_summary({**summary, "cost": None})
+    assert "2 retries, 0:00:03, $3.41\n1 of the 9 stored traces are accepted (11.1 %)\n" in text
+    assert "$" not in render_summary({**summary, "this_start": SPENT})
     assert "accepted" not in render_summary({**summary, "accepted": None})
     assert "could be read" not in render_summary({**summary, "parsed": 3})
+
+
+def test_the_summary_of_a_resume_says_what_all_starts_have_cost():
+    whole = {"turns": 40, "tool_calls": 3, "prompt_tokens": 8000, "completion_tokens": 4000, "retries": 5}
+    summary = {
+        "done": 3, "total": 3, "failed": 0, "left": 0, "skipped": 0, "failed_reasons": {}, "new_traces": 3, "parsed": 3,
+        "stored": 3, "new_failures": 0, "starts": 3, **whole, "seconds": 3661.0, "cost": 1.5, "this_start": SPENT,
+        "directory": "runs/geo", "last_failure": "", "exit_code": 0, "accepted": None,
+    }  # fmt: skip
+    assert render_summary(summary).splitlines()[1:3] == [
+        "this start: 3 traces, 0 failures, 4 turns, 0 tool calls, 80 + 40 tokens, 2 retries, 0:00:03",
+        "all 3 starts: 40 turns, 3 tool calls, 8,000 + 4,000 tokens, 5 retries, 1:01:01, $1.50",
+    ]
 
 
 STATUS = {
     "name": "geo", "state": "running", "holder": {"pid": 7, "host": "box"}, "total": 2, "done": 1, "failed": 0,
     "left": 1, "skipped": 0, "accepted": None, "paused": "", "failed_reasons": {}, "rate_per_minute": 60.0,
-    "seconds_left": 1.0, "partitions": 0, "partitions_started": 0, "stored": 1, "servers_down": [],
+    "seconds_left": 1.0, "partitions": 0, "partitions_started": 0, "stored": 1, "servers_down": [], "starts": 2,
+    **SPENT,
 }  # fmt: skip
 
 
@@ -182,6 +200,7 @@ def test_status_names_the_process_that_runs():
     assert render_status(STATUS).splitlines() == [
         "geo: running (pid 7 on box)",
         "1 of 2 done, 0 failed, 1 left",
+        "spent in 2 starts: 4 turns, 0 tool calls, 80 + 40 tokens, 2 retries, 0:00:03",
         "rate 60.0/min, left 0:00:01",
     ]
 

@@ -165,7 +165,7 @@ def test_many_names_of_tools_are_counted():
 
 def test_a_drain_says_what_it_waits_for_and_what_ctrl_c_does_now():
     shown = texts(figures(draining=True))
-    assert "draining: 140 episodes are finishing" in shown
+    assert "draining: 140 episodes are finishing their turn" in shown
     assert "Ctrl-C again stops now   the same command goes on later" in shown
     assert not any("ctl" in text for text in shown)
 

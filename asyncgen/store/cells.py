@@ -1,17 +1,13 @@
-"""JSON values as the cells of a column: its SQL type, its values of that type, its file.
+"""JSON values as the cells of a column: its SQL type, and its values of that type.
 
 Knows four types: whole numbers stay so where all are, numbers where all are numbers; a column of two other types is
-text, and so are lists and mappings, as JSON.
+text, and so are lists and mappings, as JSON. Does not know files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import orjson
-
-from asyncgen.core.errors import TemporaryError
 from asyncgen.core.types import Json
 from asyncgen.store.line import dump
 
@@ -87,20 +83,3 @@ def text_of(value: Json) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         value = int(value)
     return dump(value).decode()
-
-
-def write_rows(columns: Mapping[str, Sequence[Json]], path: Path) -> int:
-    """One file of JSON lines, a row each; the bytes of its longest line. DuckDB reads them as fast as we parse a trace,
-    and needs no other library for it. Raises TemporaryError where the disk takes it not."""
-    names, longest = list(columns), 0
-    try:
-        with path.open("wb") as file:
-            for row in zip(*columns.values(), strict=True):
-                line = orjson.dumps(dict(zip(names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
-                file.write(line)
-                longest = max(longest, len(line))
-    except OSError as error:
-        raise TemporaryError(
-            f"{path.parent} takes no temporary file: {error.strerror or error}; set TMPDIR to a folder with room"
-        ) from error
-    return longest

@@ -1,0 +1,315 @@
+"""The turn journal: what the unfinished episodes of a run have been through, entry by entry, for the next start.
+
+    {"id":"<job>/<index>/<rollout>","seq":0,"config_id":…,"prev":"","kind":…, … ,"crc":"9f3a12c0"}\n
+
+The entries of an episode are a chain: `seq` counts them, `prev` is the `crc` of the one before. Knows files, chains and
+which episodes are open. Does not know what an entry says, nor when to sync: the writer's thread does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from asyncgen.core.types import Json
+from asyncgen.store.files import FileLayer
+from asyncgen.store.layout import JOURNAL, journal_files, journal_path
+from asyncgen.store.line import line_crc, line_key, parse_line, sealed_line
+from asyncgen.store.scan import pack, split_lines
+
+ROTATE_BYTES = 64 << 20
+"""A journal over this, and over twice what of it is still needed, is written anew without what is not."""
+_COPY_BYTES = 1 << 20
+"""Copied at once: the loop's entries wait for no more than that."""
+END = "end"
+"""The kind of the entry after which an episode's others do not count: it failed, and that is saved."""
+
+Key: TypeAlias = tuple[int, int]
+Entry: TypeAlias = Mapping[str, Json]
+
+
+@dataclass(slots=True)
+class _Open:
+    """An episode with entries."""
+
+    bytes: int = 0
+    seq: int = 0
+    """Of its next entry."""
+    prev: str = ""
+
+
+class Journal:
+    """The journal of one writer, which holds the run's LOCK.
+
+    `append_all`, `sync`, `is_long`, `rotate` and `finish` are the writer thread's, the others the loop's; `adopt` comes
+    before both. File errors are OSErrors, but in `append`.
+    """
+
+    def __init__(self, directory: Path, writer: str, files: FileLayer) -> None:
+        self.unsynced_since: float | None = None
+        """When the oldest entry was written that a power loss may take."""
+        self._directory = directory
+        self._writer = writer
+        self._files = files
+        self._number = 0
+        self._path: Path | None = None
+        self._descriptor = -1
+        self._size = 0
+        self._torn = False
+        self._broken = False
+        """A sync failed: never tried again on that file."""
+        self._older: list[Path] = []
+        """Files of this writer whose open entries are not all in the newest one yet."""
+        self._open: dict[int, _Open] = {}
+        self._past: dict[int, list[bytes]] = {}
+        self._lock = threading.Lock()
+        """Held while the file is written to."""
+
+    @property
+    def episodes(self) -> int:
+        """How many have entries and are not over."""
+        return len(self._open)
+
+    def adopt(self, config_id: str, is_over: Callable[[Key, bool], bool], now: float) -> int:
+        """Take over what the writers before have left, into a file of this one's own, durably; how many episodes.
+
+        `is_over(key, ended)`: whether the episode needs no journal any more; `ended`: its last entry says so. Entries
+        of another config, and chains that are not whole, go. Raises OSError.
+        """
+        old = journal_files(self._directory)
+        if not old:
+            return 0
+        for key, chain in read_chains(old, config_id).items():
+            if not is_over((key >> 16, key & 0xFFFF), chain[-1].kind == END):
+                lines = [link.line for link in chain]
+                self._past[key] = lines
+                self._open[key] = _Open(sum(map(len, lines)), len(lines), line_crc(lines[-1]))
+        if self._past:
+            for lines in self._past.values():
+                self._append(b"".join(lines), now)
+            self.sync()
+        self._remove(old)
+        return len(self._past)
+
+    def past(self, key: Key) -> list[dict[str, Any]]:
+        """The entries of an earlier start, in order; given out once."""
+        return [parse_line(line) for line in self._past.pop(pack(*key), ())]
+
+    def encode(self, trace_id: str, key: Key, config_id: str, kind: str, fields: Entry) -> bytes:
+        """The next entry of an episode. To be appended before the next one is encoded, or not at all."""
+        state = self._open.get(pack(*key)) or _Open()
+        return sealed_line(
+            {
+                "id": trace_id,
+                "seq": state.seq,
+                "config_id": config_id,
+                "prev": state.prev,
+                "kind": kind,
+                **fields,
+            }
+        )
+
+    def note(self, key: Key, line: bytes) -> None:
+        """This line is, or will be, the episode's latest entry."""
+        state = self._open.setdefault(pack(*key), _Open())
+        state.bytes += len(line)
+        state.seq += 1
+        state.prev = line_crc(line)
+
+    def append(self, line: bytes, now: float) -> bool:
+        """Write from the loop: a few KB into the page cache. False where that did not work at once: a full disk, a file
+        that is being written to. Then the writer's thread is to do it.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._append(line, now)
+        except OSError:
+            return False  # the thread meets it again, and knows what it means
+        finally:
+            self._lock.release()
+        return True
+
+    def append_all(self, data: bytes, now: float) -> None:
+        """Write whole lines from the thread. On an error the file is cut back to its last whole line."""
+        with self._lock:
+            self._append(data, now)
+
+    def _append(self, data: bytes, now: float) -> None:
+        if self._path is None:
+            self._begin()
+        if self._torn:
+            self._cut()
+        try:
+            self._files.write_all(self._descriptor, data)
+        except OSError:
+            self._torn = True
+            self._cut()
+            raise
+        self._size += len(data)
+        if self.unsynced_since is None:
+            self.unsynced_since = now
+
+    def _begin(self) -> None:
+        """The next file."""
+        self._files.make_directories(self._directory / JOURNAL)
+        path = journal_path(self._directory, self._writer, self._number)
+        descriptor = self._files.create(path)
+        try:
+            self._files.sync_directory(path.parent)
+        except OSError:
+            self._files.close(descriptor)
+            self._files.unlink(path)
+            raise
+        self._number += 1
+        self._path, self._descriptor, self._size, self._torn = path, descriptor, 0, False
+
+    def _cut(self) -> None:
+        self._files.truncate(self._descriptor, self._size)
+        self._torn = False
+
+    def close_episode(self, key: Key) -> None:
+        """Its trace is saved."""
+        self._open.pop(pack(*key), None)
+
+    def end_episode(self, trace_id: str, key: Key, config_id: str, now: float) -> None:
+        """Its failure is saved: what it went through is nothing to the attempt after it. (Where that cannot be written,
+        that attempt goes on from there.)"""
+        if pack(*key) in self._open:
+            self.append(self.encode(trace_id, key, config_id, END, {}), now)
+            self.close_episode(key)
+
+    @property
+    def path(self) -> Path:
+        """Of the file that is written to, or the next one to be."""
+        return self._path or journal_path(self._directory, self._writer, self._number)
+
+    def sync(self) -> None:
+        """What is written is durable, as far as it was written before the call."""
+        if self.unsynced_since is None or self._broken:
+            return
+        since, self.unsynced_since = self.unsynced_since, None
+        try:
+            self._files.sync(self._descriptor)
+        except OSError:
+            self._broken = True
+            self.unsynced_since = since
+            raise
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is to be rotated."""
+        return self._size > ROTATE_BYTES and self._size > 2 * sum([one.bytes for one in list(self._open.values())])
+
+    def rotate(self, now: float) -> None:
+        """Go on in a new file, with the open episodes' entries, and remove the old one. A crash in between leaves
+        entries twice, which `seq` tells."""
+        self.sync()
+        with self._lock:
+            before, path = self._descriptor, self._path
+            self._begin()
+            if path is not None:
+                self._older.append(path)
+                self._files.close(before)
+        for older in self._older:
+            for data in _copied(older, set(self._open)):
+                self.append_all(data, now)
+        self.sync()
+        self._remove(self._older)
+        self._older.clear()
+
+    def finish(self, *, keep: bool = False) -> None:
+        """Make durable what the next start needs; without any, no file is left. `keep`: a trace is saved that a power
+        loss may take, so its episode's entries are needed too."""
+        try:
+            if self._open:
+                self.sync()
+        finally:
+            if self._path is not None:
+                self._files.close(self._descriptor)
+        if not (self._open or keep):
+            self._remove([*self._older, *([self._path] if self._path else [])])
+        self._path = None
+
+    def _remove(self, paths: list[Path]) -> None:
+        for path in paths:
+            with suppress(FileNotFoundError):
+                self._files.unlink(path)
+        if paths:
+            self._files.sync_directory(self._directory / JOURNAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An entry, as far as chains go."""
+
+    seq: int
+    prev: str
+    config_id: str
+    kind: str
+    line: bytes
+
+
+class _Head(msgspec.Struct):
+    seq: int
+    prev: str
+    config_id: str
+    kind: str
+
+
+def read_chains(paths: list[Path], config_id: str = "") -> dict[int, list[Link]]:
+    """The whole chains in these files, by packed key: the entries of an episode in order. What is no whole entry is
+    passed over.
+
+    A chain with a gap, a wrong `prev`, or two entries of one number is not whole; with `config_id`, one with an entry
+    of another config neither.
+    """
+    found: dict[int, dict[int, Link]] = {}
+    bad: set[int] = set()
+    for path in paths:
+        for key, link in _links(path):
+            if found.setdefault(key, {}).setdefault(link.seq, link) != link:
+                bad.add(key)
+    chains = {key: [links[seq] for seq in sorted(links)] for key, links in found.items() if key not in bad}
+    return {key: chain for key, chain in chains.items() if _is_whole(chain, config_id)}
+
+
+def _links(path: Path) -> Iterator[tuple[int, Link]]:
+    for line, problem in split_lines(path):
+        if problem:
+            continue
+        try:
+            head = msgspec.json.decode(line, type=_Head)
+        except msgspec.MsgspecError:
+            continue
+        yield pack(*line_key(line)), Link(head.seq, head.prev, head.config_id, head.kind, line)
+
+
+def _is_whole(chain: list[Link], config_id: str) -> bool:
+    prev = ""
+    for number, link in enumerate(chain):
+        if link.seq != number or link.prev != prev or (config_id and link.config_id != config_id):
+            return False
+        prev = line_crc(link.line)
+    return True
+
+
+def _copied(path: Path, keys: set[int]) -> Iterator[bytes]:
+    """The entries of these episodes, many lines at a time."""
+    batch: list[bytes] = []
+    size = 0
+    for line, problem in split_lines(path):
+        if not problem and pack(*line_key(line)) in keys:
+            batch.append(line)
+            size += len(line)
+            if size >= _COPY_BYTES:
+                yield b"".join(batch)
+                batch, size = [], 0
+    if batch:
+        yield b"".join(batch)
