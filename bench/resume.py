@@ -16,10 +16,12 @@ import time
 import zlib
 from pathlib import Path
 
+from results import put
+
 SHARDS = 140
 LINES = 10_000
 HERE = Path(__file__).parent
-HEADING = "## A start on 1,400,000 finished traces"
+HEADING = "A start on 1,400,000 finished traces"
 
 
 def template() -> bytes:
@@ -137,15 +139,13 @@ def report() -> list[str]:
         scanned = min((measured(run) for _ in range(2)), key=lambda one: one["wall"])
     per = 10e9 / size
     return [
-        HEADING,
-        "",
         f"{SHARDS} shards of {LINES:,} made-up traces, {size / 1e9:.1f} GB, and their catalogs, {cached / 1e6:.0f} MB, in the page",
         "cache. A process that opens the store and counts what is left, from its launch on (`bench/resume.py`).",
         "",
         "| | wall s | CPU s | peak MiB |",
         "|---|---|---|---|",
         f"| with catalogs | {best['wall']:.2f} | {best['cpu']:.2f} | {best['rss']:.0f} |",
-        f"| without | {scanned['wall']:.1f} ({scanned['wall'] * per:.0f} a 10 GB) | {scanned['cpu']:.1f} | {scanned['rss']:.0f} |",
+        f"| without | {scanned['wall']:.1f} | {scanned['cpu']:.1f} ({scanned['cpu'] * per:.0f} a 10 GB) | {scanned['rss']:.0f} |",
     ]
 
 
@@ -153,13 +153,7 @@ def main() -> None:
     if sys.argv[1:2] == ["start"]:
         start(Path(sys.argv[2]))
         return
-    lines = report()
-    path = HERE / "RESULTS.md"
-    before, _, after = path.read_text().partition(HEADING)
-    other = after.partition("\n## ")
-    rest = f"\n## {other[2]}" if other[1] else ""
-    path.write_text("\n".join([before.rstrip(), "", *lines, ""]) + rest)
-    print("\n".join(lines))
+    put(HEADING, report())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`make bench`: the engine beside a lean loop, as ratios in one run. Writes bench/RESULTS.md.
+"""The engine beside a lean loop, as ratios in one run. Writes its part of bench/RESULTS.md.
 
 The machines are shared and noisy: figures are medians over rounds in which both take turns, and only ratios count.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+from results import put
 
 HERE = Path(__file__).parent
 ROUNDS = 3
@@ -95,18 +96,15 @@ def compare(turns: int, small: int, large: int, latency: float, concurrency: int
 
 def main() -> None:
     lines = [
-        "# Benchmarks",
-        "",
         "Client CPU an episode, durability on, beside a lean aiohttp + orjson loop (`bench/lean.py`) that does the same requests",
-        f"and writes one JSON line an episode. Medians of {ROUNDS} rounds in turns; made by `make bench`. Only ratios count.",
+        f"and writes one JSON line an episode. Medians of {ROUNDS} rounds in turns.",
         "",
         "| work | lean CPU-ms | asyncgen CPU-ms | ratio | peak MiB lean / asyncgen |",
         "|---|---|---|---|---|",
         *compare(1, 2000, 8000, 0.02, 64),
         *compare(3, 1000, 4000, 0.02, 64),
     ]
-    (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    put("CPU an episode", lines)
 
 
 if __name__ == "__main__":

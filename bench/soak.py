@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+from results import put
 
 HERE = Path(__file__).parent
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -100,10 +101,8 @@ def soak(episodes: int, turns: int) -> str:
 
 
 def section(one_turn: int = 200_000, ten_turns: int = 5_000) -> list[str]:
-    """Of RESULTS.md."""
+    """The lines of its section."""
     return [
-        "## Long runs stay flat",
-        "",
         "128 requests in flight at 0.02 s; what comes after the first tenth, against its end.",
         "",
         "| episodes of turns | wall s | MB of traces | RSS MiB | growth | open files | growth | threads | growth |",
@@ -114,4 +113,4 @@ def section(one_turn: int = 200_000, ten_turns: int = 5_000) -> list[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(section(*map(int, sys.argv[1:]))))
+    put("Long runs stay flat", section(*map(int, sys.argv[1:])))

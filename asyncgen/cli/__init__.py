@@ -10,11 +10,17 @@ import errno
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from asyncgen.cli.output import OutputError, flush
 from asyncgen.core.errors import AsyncgenError
 from asyncgen.view.terminal import drop, note
+
+STUCK = 2.0
+"""Seconds that threads get to end after a command."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -31,7 +37,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup wants it ignored
             signal.signal(number, _terminate)
-    sys.exit(call(sys.argv[1:] if argv is None else argv))
+    code = call(sys.argv[1:] if argv is None else argv)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # all is done: the interpreter's own end would die of them
+    _leave_stuck_threads(code)
+    sys.exit(code)
+
+
+def _leave_stuck_threads(code: int) -> None:
+    """A tool's thread that hangs would hold the end for ever; what it was asked for was given up, and all is saved."""
+    end = time.monotonic() + STUCK
+    others = [one for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
+    for one in others:
+        one.join(max(0.0, end - time.monotonic()))
+    if any(one.is_alive() for one in others):
+        with suppress(OutputError, OSError):
+            flush()
+        os._exit(code)
 
 
 def _terminate(number: int, _frame: object) -> None:
@@ -53,10 +75,10 @@ def call(tokens: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
     try:
         return _call(tokens)
-    except Terminated as end:
-        return 128 + end.number
-    except KeyboardInterrupt:  # also while modules are loaded
-        return 130
+    except KeyboardInterrupt as end:  # also while modules are loaded
+        if tokens[:1] == ["run"]:
+            note("asyncgen: interrupted before the first request, or after the last; the same command goes on")
+        return 128 + end.number if isinstance(end, Terminated) else 130
 
 
 def _call(tokens: Sequence[str]) -> int:

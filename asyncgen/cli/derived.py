@@ -67,7 +67,8 @@ def _say_merged(found: Merged) -> None:
             f"{found.different:,} of the duplicates are other traces than the first of the same id, which counts: "
             "they are not in the copy"
         )
-    line("nothing is missing" if found.complete else f"incomplete: {found.left:,} left, {found.failed:,} failed")
+    missing = found.left or found.failed or found.short.samples
+    line(f"incomplete: {found.left:,} left, {found.failed:,} failed" if missing else "nothing is missing")
 
 
 def rescore_run(directory: Path, *, output: Path, spec: str | None, knobs: Mapping[str, Any], as_json: bool) -> int:

@@ -358,7 +358,7 @@ class Driver:
         return False
 
     def _look_at_goal(self) -> None:
-        """What is under way ends well all the same, so more may come in than were asked for."""
+        """What is open comes in all the same, so there may be more than were asked for."""
         if self._goal is None or self._progress.accepted_before + self._progress.accepted < self._goal:
             return
         self._goal = None

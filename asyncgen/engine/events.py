@@ -102,6 +102,14 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """An episode goes on in its middle: it has no first turn to wait for."""
+
+    order: int
+    """The number of its Admit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exhausted:
     """There was no sample left for an Admit."""
 
@@ -151,6 +159,7 @@ Event: TypeAlias = (
     | Dropped
     | Holding
     | Ended
+    | Resumed
     | Exhausted
     | Draining
     | Blocked

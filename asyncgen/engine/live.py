@@ -95,7 +95,8 @@ class LiveEpisode:
         self._mode = ToolMode.NONE
         self._resumed_at = 0
         self.id = f"{setting.origin.job}/{sample.index}/{rollout}"
-        self._log = TurnLog(setting.journal, self.id, (sample.index, rollout), setting.origin.config_id)
+        key = (sample.index, rollout)
+        self._log = TurnLog(setting.journal, self.id, key, setting.origin.config_id, self._sampling)
         self.started = self.touched = setting.clock.monotonic()
         """`touched`: when a turn or a tool last came to an end, or the first turn was asked for."""
         self.begun = False
@@ -118,6 +119,7 @@ class LiveEpisode:
                 trace = self._trace(await self._drive(mode))
                 return await scored(setting.task, self._context, self._sample, trace)
             except DivergedError:
+                self._budget = Budget(deadline=setting.deadline)  # what those turns took is no time of its own
                 mode = self._fresh_mode()
             except ToolsRefusedError as refused:
                 if setting.task.tool_calls == "native":
@@ -203,6 +205,8 @@ class LiveEpisode:
         turn = self._log.next_turn(asked, self._context.pictures)
         if turn is not None:
             self._take_back(turn.spent)
+            if not self._state.turns:
+                self._setting.requests.resume(self._order)
         else:
             self._note_resumed(len(self._state.turns) + 1)
             turn = await self._request(ask)
@@ -264,7 +268,7 @@ class LiveEpisode:
     async def _make_again(self, picture: Mapping[str, Json]) -> None:
         try:
             await self._context.edit(picture["op"], json.loads(picture["arguments"]))
-        except (ValueError, EpisodeError) as error:  # the row's picture is another one, or gone
+        except (LookupError, TypeError, ValueError, EpisodeError) as error:  # the row's picture is another one, or gone
             raise DivergedError from error
 
     def _touch(self) -> None:

@@ -19,7 +19,7 @@ from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.retry import CAP, Abort, Fail, Free, Refit, TextMode, TurnRetries, Wait
 from asyncgen.endpoint.transport import Target, Transport
 from asyncgen.endpoint.wire import request_chunks
-from asyncgen.engine.events import BEGUN, Blamed, Dropped, Event, Faulted, Passed, Suspected, Wanted, Withdrawn
+from asyncgen.engine.events import BEGUN, Blamed, Dropped, Event, Faulted, Passed, Resumed, Suspected, Wanted, Withdrawn
 from asyncgen.engine.scheduler import Scheduler
 
 _NOBODY_THERE = {0, 502, 503, 504}
@@ -136,6 +136,10 @@ class Requests:
             return False
         future.set_result(endpoint)
         return True
+
+    def resume(self, order: int) -> None:
+        """An episode has turns of an earlier start, and will ask for no first one."""
+        self._tell(Resumed(order))
 
     def refuse(self, ticket: int) -> None:
         """The scheduler's word: this ticket gets no slot any more."""

@@ -34,6 +34,7 @@ from asyncgen.engine.events import (
     Probe,
     Probed,
     Refuse,
+    Resumed,
     Suspected,
     Tick,
     Wanted,
@@ -74,7 +75,7 @@ class Scheduler:
         self._preparing: deque[int] = deque()
         """Orders from the first episode on that has not asked for its first turn."""
         self._prepared: set[int] = set()
-        """Those of them that have asked, or are over."""
+        """Those of them that have asked, go on in their middle, or are over."""
         self._withdrawn: set[int] = set()
         self._most_open = BURST
         self._most_alive = BURST
@@ -116,7 +117,7 @@ class Scheduler:
             actions.append(Finished())
         return actions
 
-    def _take(self, event: Event, now: float) -> None:  # noqa: C901, PLR0912  # a line or two for each event
+    def _take(self, event: Event, now: float) -> None:  # noqa: C901, PLR0912, PLR0915  # a line or two for each event
         match event:
             case Wanted():
                 self._queue(event)
@@ -129,6 +130,8 @@ class Scheduler:
             case Ended(order, held):
                 self.alive -= 1
                 self.held_bytes -= held
+                self._note_prepared(order)
+            case Resumed(order):
                 self._note_prepared(order)
             case Withdrawn(ticket):
                 self._withdrawn.add(ticket)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from asyncgen.core.types import CallResult, Completion, Json, Message, Picture, ToolCall, ToolMode, ToolResult, Usage
 from asyncgen.engine.episode import Exchange, PlannedCall
+from asyncgen.store.line import dump
 
 COMPLETION, RESULTS, RESTART = "completion", "results", "restart"
 """Kinds of entries."""
@@ -33,6 +35,15 @@ class TurnJournal(Protocol):
 
 class DivergedError(Exception):
     """What was journalled is not what the machine asks for, or is shown, now: the episode starts over."""
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Around what reads an entry: one of another form, as another version may have written it, does not fit."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise DivergedError from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +90,32 @@ class PastResults:
 
     def call_results(self, calls: Sequence[PlannedCall], pictures: Sequence[Picture]) -> list[CallResult]:
         """`pictures`: all of the episode, those of this turn among them. Raises DivergedError."""
-        if len(calls) != len(self.results):
-            raise DivergedError
-        return [
-            CallResult(
-                call=planned.call,
-                result=ToolResult(text=past.text, pictures=tuple(pictures[number] for number in past.pictures)),
-                error=past.error,
-                seconds=past.seconds,
-            )
-            for planned, past in zip(calls, self.results, strict=True)
-        ]
+        with _fitting():
+            return [
+                CallResult(
+                    call=planned.call,
+                    result=ToolResult(text=past.text, pictures=tuple(pictures[number] for number in past.pictures)),
+                    error=past.error,
+                    seconds=past.seconds,
+                )
+                for planned, past in zip(calls, self.results, strict=True)
+            ]
 
 
 class TurnLog:
     """The entries of one episode. Without a journal it has none, and writes none."""
 
-    def __init__(self, journal: TurnJournal | None, trace_id: str, key: tuple[int, int], config_id: str) -> None:
+    def __init__(
+        self,
+        journal: TurnJournal | None,
+        trace_id: str,
+        key: tuple[int, int],
+        config_id: str,
+        sampling: Mapping[str, Json],
+    ) -> None:
+        """`sampling`: of its requests. A rollout without a trace may get another temperature under one config."""
         self._journal = journal
+        self._salt = zlib.crc32(dump(sampling))
         self._id = trace_id
         self._key = key
         self._config_id = config_id
@@ -116,25 +135,31 @@ class TurnLog:
     @property
     def mode(self) -> ToolMode | None:
         """Of the turns so far; None where there are none."""
-        return ToolMode(self._past[0]["mode"]) if self._past else None
+        with suppress(LookupError, ValueError):  # where there is one that does not fit, `next_turn` says so
+            return ToolMode(self._past[0]["mode"])
+        return None
 
     def next_turn(self, asked: Sequence[Message], pictures: Sequence[Picture]) -> PastTurn | None:
         """The completion that followed these messages; None: it is still to be asked for. Raises DivergedError where
-        other messages, or pictures with other bytes, led to it."""
+        other messages, other sampling, or pictures with other bytes led to it."""
         entry = self._next(COMPLETION)
         if entry is None:
             return None
-        if entry["asked"] != _digest(asked) or entry["pictures"] != self._new_hashes(pictures):
-            raise DivergedError
-        return _turn(entry["turn"])
+        with _fitting():
+            ToolMode(entry["mode"])
+            if entry["asked"] != self._digest(asked) or entry["pictures"] != self._new_hashes(pictures):
+                raise DivergedError
+            return _turn(entry["turn"])
 
     def next_results(self) -> PastResults | None:
         """What the turn's calls gave; None: they are still to be run. Raises DivergedError."""
         entry = self._next(RESULTS)
         if entry is None:
             return None
-        results = [PastResult(**result) for result in entry["results"]]
-        return PastResults(results, entry["pictures"], Spent(**entry["spent"]))
+        with _fitting():
+            results = [PastResult(**result) for result in entry["results"]]
+            pictures = [{name: one[name] for name in ("op", "arguments", "sha256")} for one in entry["pictures"]]
+            return PastResults(results, pictures, Spent(**entry["spent"]))
 
     def check_pictures(self, past: PastResults, pictures: Sequence[Picture]) -> None:
         """Whether the turn's pictures were made again as they were. Raises DivergedError."""
@@ -166,7 +191,7 @@ class TurnLog:
         if self._journal is None:
             return
         hashes = self._new_hashes(pictures)
-        await self._write(COMPLETION, {"mode": mode, "asked": _digest(asked), "pictures": hashes, "turn": turn})
+        await self._write(COMPLETION, {"mode": mode, "asked": self._digest(asked), "pictures": hashes, "turn": turn})
 
     async def add_results(self, results: Sequence[CallResult], pictures: Sequence[Picture], spent: Spent) -> None:
         """The turn's calls have been run. Returns when that is written."""
@@ -188,6 +213,15 @@ class TurnLog:
         self._pictures = 0
         await self._write(RESTART, {})
 
+    def _digest(self, messages: Sequence[Message]) -> int:
+        """CRC-32 of the sampling and of the messages' texts. Pictures are no text: they have hashes of their own."""
+        text = "\0".join([message.text for message in messages])
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:  # a lone surrogate: an entry brings it back as U+FFFD
+            data = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+        return zlib.crc32(data, self._salt)
+
     async def _write(self, kind: str, fields: Mapping[str, Json]) -> None:
         if self._journal is not None:
             await self._journal.write_turn(self._id, self._key, self._config_id, kind, fields)
@@ -199,8 +233,3 @@ def _turn(stored: Mapping[str, Any]) -> PastTurn:
     calls = tuple(ToolCall(**call) for call in given["tool_calls"])
     completion = Completion(**{**given, "tool_calls": calls, "usage": Usage(**given["usage"])})
     return PastTurn(completion, Exchange(**stored["exchange"]), Spent(**stored["spent"]))
-
-
-def _digest(messages: Sequence[Message]) -> int:
-    """CRC-32 of their texts, of which pictures are none: those have hashes of their own."""
-    return zlib.crc32("\0".join([message.text for message in messages]).encode("utf-8", "surrogatepass"))

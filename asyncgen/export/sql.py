@@ -14,10 +14,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from asyncgen.core.errors import InputError
+from asyncgen.core.errors import DataError, InputError
 from asyncgen.export.sheet import FILE, OWN, PLACE, ROW, SOURCE, Catalogued, Sheet
 from asyncgen.store.cells import BIGINT, NULL
 from asyncgen.store.columns import FAILURE, PARTS, TOP, Column
+from asyncgen.store.layout import CATALOG
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,6 +63,21 @@ def shut(folder: Path, files: Sequence[Path] = ()) -> Iterator[duckdb.DuckDBPyCo
 def catalogs_of(sheet: Sheet) -> list[Path]:
     """The files that its rows are read from, besides those in its folder."""
     return [piece.catalog.path for piece in sheet.pieces if isinstance(piece, Catalogued)]
+
+
+def check_catalogs(connection: duckdb.DuckDBPyConnection, sheet: Sheet) -> None:
+    """Raises DataError where one of its catalogs, a stranger's, has not the columns that its footer says."""
+    import duckdb
+
+    if not (catalogs := catalogs_of(sheet)):
+        return
+    try:
+        connection.execute(f"SELECT 1 FROM {stored(sheet)} LIMIT 0")  # noqa: S608  # names and paths, all quoted
+    except duckdb.Error as error:
+        folders = " and in ".join(dict.fromkeys(str(path.parent) for path in catalogs))
+        raise DataError(
+            f"a catalog is not what it says; remove *{CATALOG} in {folders}: they are made again"
+        ) from error
 
 
 def stored(sheet: Sheet) -> str:

@@ -63,15 +63,21 @@ class Ending:
         self._step = 0
         self._signal = 0
         self._drained = False
+        self._over = False
 
     @property
     def stop(self) -> Stop:
         """So far."""
         return Stop(self._signal, self._drained)
 
+    def over(self) -> None:
+        """No episode runs any more: what is left is to seal."""
+        self._over = True
+
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Signals are handled within; in another thread than the main one, which alone gets them, by its owner."""
+        """Signals are handled within, and by those before afterwards; in another thread than the main one, which alone
+        gets them, by its owner."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -79,6 +85,7 @@ class Ending:
         numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it ignored
             numbers.append(signal.SIGHUP)
+        before = {number: signal.getsignal(number) for number in numbers}
         for number in numbers:
             loop.add_signal_handler(number, self.on_signal, number)
         try:
@@ -86,18 +93,22 @@ class Ending:
         finally:
             for number in numbers:
                 loop.remove_signal_handler(number)
+                signal.signal(number, before[number])
 
     def on_signal(self, number: int) -> None:
         """One came in."""
         self._signal = number
         self._step += 1
-        if self._step == 1:
+        if self._step > 2:
+            os._exit(128 + number)
+        if self._over:
+            self._say("sealing what is saved; once more to leave that to the next start")
+            self._step = 2
+        elif self._step == 1:
             self._drain("draining", "once more", by=signal.Signals(number).name)
-        elif self._step == 2:
+        else:
             self._say("stopping now; what is saved stays saved, the same command goes on later")
             self._driver.cancel()
-        else:
-            os._exit(128 + number)
 
     def drain_by_ctl(self) -> None:
         """For a run that does not drain yet."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
@@ -34,9 +35,11 @@ from asyncgen.runs.steering import Steering
 from asyncgen.runs.tasks import has_turns
 from asyncgen.store.card import REUSED_FROM
 from asyncgen.store.events import read_events
-from asyncgen.store.store import Store
+from asyncgen.store.store import CATALOG_SECONDS, Store
 from asyncgen.tools.gallery import Gallery
 
+HASTY_CATALOGS = 1.0
+"""Seconds for catalogs where its user has stopped the run."""
 FAILED_TOO_OFTEN = 4
 """Exit code of a run that is over, with a larger share of failed episodes than `schedule.max_failed`."""
 
@@ -80,6 +83,8 @@ class Summary:
     """Neither done nor left: not needed, since enough traces are accepted."""
     unfinished: int = 0
     """Of those left: begun, with turns in the journal that nobody asks for again."""
+    lost_turns: int = 0
+    """Finished turns for which a full disk had no room."""
     failed_reasons: dict[str, int] = field(default_factory=dict[str, int])
     stored: int = 0
     """Traces in the directory, those that this job does not ask for too."""
@@ -113,7 +118,10 @@ class Summary:
 async def execute(
     prepared: Prepared, watcher: Watcher, progress: Progress, *, transport: Transport, clock: Clock
 ) -> Summary:
-    """Run to the end. Everything that may end a run early is in the Summary."""
+    """Run to the end. Everything that may end a run early is in the Summary, but for a disk that fails at the very end.
+
+    Raises TemporaryError for that.
+    """
     counts = prepared.counts
     progress.total, progress.done_before, progress.failed_before = prepared.plan.total, counts.done, counts.failed
     progress.accepted_before, progress.skipped = prepared.plan.accepted, counts.skipped
@@ -132,33 +140,51 @@ async def execute(
         name=prepared.job.name,
     )
     error: BaseException | None = None
-    stop = Stop()
     workers = Workers()
-    try:
-        if counts.left:
-            stop = await _drive(prepared, watcher, progress, workers, transport=transport, clock=clock)
-        else:
-            await prepared.store.make_catalogs()
-    except (AsyncgenError, BaseExceptionGroup) as caught:
-        error = first_cause(caught)
-        if not isinstance(error, AsyncgenError):
-            raise error from caught
-    finally:
-        workers.close()
-        if prepared.condition is not None:
-            prepared.condition.close()
-        await _close(prepared, progress, error, stop)
-    return _summary(prepared, progress, error, stop, clock.monotonic() - started)
+    with ExitStack() as stack:
+        live: _Live | None = None
+        try:
+            if counts.left:
+                live = _live(prepared, watcher, progress, workers, transport=transport, clock=clock)
+                stack.enter_context(live.ending.installed())  # until the last seal
+                await _drive(live)
+            else:
+                await prepared.store.make_catalogs(watcher.say)
+        except (AsyncgenError, BaseExceptionGroup) as caught:
+            error = first_cause(caught)
+            if not isinstance(error, AsyncgenError):
+                raise error from caught
+        finally:
+            try:
+                await _close(prepared, progress, error, live)
+            finally:  # after the seal: a thread of a task's may take its time
+                workers.close()
+                if prepared.condition is not None:
+                    prepared.condition.close()
+        stop = live.ending.stop if live else Stop()
+        return _summary(prepared, progress, error, stop, clock.monotonic() - started)
 
 
-async def _close(prepared: Prepared, progress: Progress, error: BaseException | None, stop: Stop) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Live:
+    """A start that has something to do."""
+
+    view: View
+    ending: Ending
+    meter: Meter
+
+
+async def _close(prepared: Prepared, progress: Progress, error: BaseException | None, live: _Live | None) -> None:
     store = prepared.store
+    if live:
+        live.ending.over()
     try:
-        await store.settle()  # what is queued counts too
+        # what is queued counts too; who wants an end wants it soon
+        await store.settle(HASTY_CATALOGS if live and live.ending.stop.exit_code else CATALOG_SECONDS)
     finally:
         store.events.write(
             "stop",
-            signal=stop.signal,
+            signal=live.ending.stop.signal if live else 0,
             error=str(error or ""),
             saved=store.saved,
             failed=progress.failed_before + store.saved_failures,
@@ -176,41 +202,21 @@ def _skipped(prepared: Prepared, progress: Progress) -> int:
     return progress.total - done - failed
 
 
-async def _drive(
-    prepared: Prepared, watcher: Watcher, progress: Progress, workers: Workers, *, transport: Transport, clock: Clock
-) -> Stop:
-    """Returns how its user stopped it, if so."""
-    driver, scheduler = _assemble(prepared, watcher, progress, workers, transport=transport, clock=clock)
-    store = prepared.store
-    view = View(
-        prepared=prepared,
-        progress=progress,
-        scheduler=scheduler,
-        driver=driver,
-        store=store,
-        watcher=watcher,
-        clock=clock,
-        started=clock.monotonic(),
-    )
-    store.on_state = watcher.say
-    ending = Ending(driver, watcher.say, store.events, prepared.job.schedule.grace)
-    meter = Meter()
-    steering = _steering(view, ending, meter)
-    with (
-        ending.installed(),
-        listening(prepared.directory, store.writer, steering.carry_out, say=watcher.say) as control,
-    ):
+async def _drive(live: _Live) -> None:
+    """Until nothing is left, or its user has stopped it."""
+    view, watcher, store = live.view, live.view.watcher, live.view.store
+    steering = _steering(view, live.ending, live.meter)
+    with listening(view.prepared.directory, store.writer, steering.carry_out, say=watcher.say) as control:
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(store.run())
-            beside = [group.create_task(watcher.watch(view)), group.create_task(note_states(view, meter)), writing]
+            beside = [group.create_task(watcher.watch(view)), group.create_task(note_states(view, live.meter)), writing]
             if control is not None:
                 beside.append(group.create_task(control.serve()))
             try:
-                await driver.run()
+                await view.driver.run()
             finally:
                 for one in beside:
                     one.cancel()
-    return ending.stop
 
 
 def _steering(view: View, ending: Ending, meter: Meter) -> Steering:
@@ -224,6 +230,26 @@ def _steering(view: View, ending: Ending, meter: Meter) -> Steering:
         drain=ending.drain_by_ctl,
         figures=lambda: asdict(meter.look(view)),
     )
+
+
+def _live(
+    prepared: Prepared, watcher: Watcher, progress: Progress, workers: Workers, *, transport: Transport, clock: Clock
+) -> _Live:
+    driver, scheduler = _assemble(prepared, watcher, progress, workers, transport=transport, clock=clock)
+    store = prepared.store
+    store.on_state = watcher.say
+    view = View(
+        prepared=prepared,
+        progress=progress,
+        scheduler=scheduler,
+        driver=driver,
+        store=store,
+        watcher=watcher,
+        clock=clock,
+        started=clock.monotonic(),
+    )
+    ending = Ending(driver, watcher.say, store.events, prepared.job.schedule.grace)
+    return _Live(view=view, ending=ending, meter=Meter())
 
 
 def _assemble(
@@ -327,6 +353,7 @@ def _summary(
         left=left,
         skipped=skipped,
         unfinished=min(left, store.unfinished),
+        lost_turns=store.lost_turns,
         failed_reasons=dict(store.failed_reasons),
         stored=len(store.done),
         new_traces=store.saved,

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from asyncgen.core.clock import Clock
+from asyncgen.core.errors import DataError
 from asyncgen.core.types import Json
 from asyncgen.export.where import Clause
 from asyncgen.runs.derive import open_copy
@@ -23,6 +24,7 @@ from asyncgen.runs.lineage import (
 )
 from asyncgen.runs.places import Places, Seen
 from asyncgen.runs.sheets import sheet_of
+from asyncgen.store.layout import CATALOG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,14 @@ def keep(paths: Sequence[Path], where: str, out: Path, *, clock: Clock) -> Kept:
         )
         lineage = Lineage(command="filter", sources=sources, said={"where": where})
         with open_copy(out, lineage, clock) as copy, Places() as places:
+            copied = 0
             for place in verdict.places():
                 copy.add(places.line(place))
+                copied += 1
+            if copied != found.kept:
+                raise DataError(
+                    f"{found.kept} traces are to be kept, and {copied} are there: a catalog is not what it says; "
+                    f"remove *{CATALOG} beside the shards, they are made again"
+                )
             copy.finish({key: value for key, value in found.json().items() if key != "out"})
     return found

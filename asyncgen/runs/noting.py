@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PAUSE_LOOK = 0.5
 """Seconds between looks at whether the run goes on."""
 COUNTERS_EVERY = 60.0
-"""Seconds between two events that say what was done so far."""
+"""Seconds between two events that say what was done so far; the first come after 1, 2, 4, … seconds."""
 
 
 async def note_states(view: View, meter: Meter) -> None:
@@ -31,6 +31,8 @@ async def note_states(view: View, meter: Meter) -> None:
         if bool(hindrance) != paused:
             paused = bool(hindrance)
             view.store.events.write("pause" if paused else "resume", text=hindrance)
+            if paused and not view.store.notice:  # the store has told its own
+                view.watcher.say(hindrance)
         down = _note_servers(view, down)
         noted = _note_counters(view, noted)
 
@@ -39,7 +41,7 @@ def _note_counters(view: View, noted: float) -> float:
     """What this start has done so far: a start that is killed was at work until its last event. `noted`: when that was
     last told (monotonic)."""
     now, progress = view.clock.monotonic(), view.progress
-    if now - noted < COUNTERS_EVERY:
+    if now - noted < min(COUNTERS_EVERY, max(1.0, noted - view.started)):
         return noted
     counts = {"done": progress.done, "failed": progress.failed.total(), "skipped": progress.skipped}
     view.store.events.write("counters", **counts, **asdict(progress.totals))

@@ -18,7 +18,7 @@ from asyncgen.core.errors import DataError
 from asyncgen.export.trace_folder import read_trace_file, trace_files
 from asyncgen.runs.reading import is_trace_folder
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.layout import OPEN, Kind, present_names
+from asyncgen.store.layout import OPEN, Kind, catalog_path, present_names
 from asyncgen.store.line import check_line, encode_line, line_key, parse_line
 from asyncgen.store.read import StoredLine, every_line, run_directories, stored_lines
 from asyncgen.store.scan import keyed_lines
@@ -136,6 +136,9 @@ class Places:
             return line
         if not place.path.name.endswith(OPEN):
             _refuse_damage(place.path)
+            if place.path.exists():
+                wrong = f"{catalog_path(place.path)} is not of the lines of its shard"
+                raise DataError(f"{wrong}; remove it, and it is made again")
         gone = f"the {place.length} bytes from {place.offset} on are gone"
         raise DataError(f"{place.path}: {gone}; run the command again")
 

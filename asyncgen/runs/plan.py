@@ -6,7 +6,7 @@ of what is done; chains are made when their turn comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -81,6 +81,17 @@ class Plan:
         if self.stop_after_accepted is not None and self.accepted >= self.stop_after_accepted:
             left, skipped = 0, skipped + left
         return Counts(done=done, failed=failed, left=left, skipped=skipped)
+
+    def wants(self, keys: Collection[tuple[int, int]]) -> int:
+        """How many of these episodes are still to be done; a handful, of the many that there may be."""
+        import numpy as np
+
+        if not keys:
+            return 0
+        rows = np.isin(self.indexes, [index for index, _ in keys]).nonzero()[0]
+        many = np.broadcast_to(np.asarray(self.rollouts), (len(self.indexes),))
+        rollouts = dict(zip(self.indexes[rows].tolist(), many[rows].tolist(), strict=True))
+        return sum(rollout < rollouts.get(index, 0) and not self._is_over((index, rollout)) for index, rollout in keys)
 
     def _rows(self, *, sated: bool) -> slice | NDArray[Any]:
         """Places in `indexes`: those of the samples of which enough traces are accepted, or all others."""

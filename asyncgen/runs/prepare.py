@@ -29,8 +29,11 @@ from asyncgen.runs.reuse import Reuse, Takeover, check_reuse, taking_over
 from asyncgen.runs.rules import RowSettings, rule_notes, selection_of
 from asyncgen.runs.servers import Asked, targets_of
 from asyncgen.runs.tasks import check_columns
+from asyncgen.runs.verify import ledger
 from asyncgen.store.card import REUSED_FROM, write_card
+from asyncgen.store.events import read_events
 from asyncgen.store.files import DISK, FileLayer
+from asyncgen.store.journal import Adopted
 from asyncgen.store.layout import RUN_FILE
 from asyncgen.store.marks import Marks
 from asyncgen.store.run_file import read_run, redact, write_run
@@ -173,8 +176,8 @@ async def _prepare(
             plan = _plan(job, selected, store, options)  # it reads which of the stored traces are accepted
             counts = plan.counts()
     reuses = write(_totals(job, source, selected, plan.total, counts), complete=True)
-    store.adopt_turns(config.config_id)
-    notes = [*_notes(job, store, selected), *_slips(job, task, source)]
+    begun = _begun(store.adopt_turns(config.config_id), plan)
+    notes = [*_notes(job, store, selected), *_slips(job, task, source), *_changes(config), *begun, *_gone(store)]
     notes += another_dataset(past, config.shape, counts.done + counts.failed)
     notes += takeover.notes(config.shape) if takeover else ()
     notes += _other_marks(job, past, takeover)
@@ -309,6 +312,30 @@ def _write_run(
     return bool(reused)
 
 
+def _changes(config: Config) -> list[str]:
+    """What was accepted."""
+    return [f"the configuration has changed: {'; '.join(config.changes)}"] if config.changes else []
+
+
+def _gone(store: Store) -> list[str]:
+    """Traces that earlier starts saved, and nobody took out."""
+    gone, _ = ledger(read_events(store.directory), len(store.done))
+    return [f"{gone:,} traces that were saved are gone: they are done again (asyncgen verify)"] if gone else []
+
+
+def _begun(found: Adopted, plan: Plan) -> Iterator[str]:
+    """What became of the episodes that earlier starts had under way."""
+    if wanted := plan.wants(found.keys):
+        yield f"{wanted:,} episodes were interrupted in their middle: they go on from there"
+    if found.foreign:
+        yield f"{found.foreign:,} episodes were interrupted under another configuration: they start over"
+    if found.broken or found.bad_lines:
+        yield (
+            f"the journal is damaged ({found.bad_lines:,} lines, set aside in quarantine/): {found.broken:,} episodes "
+            "start over, and turns may be asked for again"
+        )
+
+
 def _slips(job: Job, task: Task, source: Source) -> list[str]:
     """What is allowed, and yet seldom meant."""
     found = []
@@ -344,6 +371,4 @@ def _notes(job: Job, store: Store, selected: Selected) -> list[str]:
         notes.append(
             f"recovered {kept} lines of an interrupted start" + (f", {torn} torn ends in quarantine/" if torn else "")
         )
-    if store.unfinished:
-        notes.append(f"{store.unfinished:,} episodes were interrupted in their middle: they go on from there")
     return notes

@@ -1,7 +1,7 @@
 """The good traces of an older run, taken over by a new one that is made with another config.
 
 Knows what must be the same in both runs, which traces are taken, how each is marked, and what `run.json` says of it.
-Does not know what is asked next. The older run is only read: it may be over, dead or going on.
+Does not know what is asked next. No line of the older run changes: it may be over, dead or going on.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def _flags(noted: Mapping[str, Any]) -> str:
 
 def _refuse_nested(new: Path, reuse: Reuse) -> None:
     old = Path(reuse.source)
-    if new == old or old in new.parents:
+    if new == old:
+        raise InputError(f"--reuse {reuse.path} is the new run's own directory; give another --output-dir")
+    if old in new.parents:
         raise InputError(f"--reuse {reuse.path}: the new run {new} lies in it; give another --output-dir")
     if new in old.parents:
         raise InputError(f"--reuse {reuse.path}: it lies in the new run {new}; give another --output-dir")

@@ -33,6 +33,7 @@ from asyncgen.export.sheet import (
 from asyncgen.export.sql import (
     arrow_table,
     catalogs_of,
+    check_catalogs,
     columns_of,
     names_of,
     one_query,
@@ -119,8 +120,10 @@ class OpenSheet:
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """Shut off from everything but the sheet."""
-        return self._stack.enter_context(shut(self.sheet.folder, catalogs_of(self.sheet)))
+        """Shut off from everything but the sheet. Raises DataError for a catalog that is not what it says."""
+        connection = self._stack.enter_context(shut(self.sheet.folder, catalogs_of(self.sheet)))
+        check_catalogs(connection, self.sheet)
+        return connection
 
     @property
     def traces(self) -> int:
@@ -166,6 +169,9 @@ def answer_of(paths: Sequence[Path], query: str) -> Iterator[Answer]:
         tables = _tables(paths, folder, query)
         files = [path for table in tables.values() if isinstance(table, Sheet) for path in catalogs_of(table)]
         with shut(folder, files) as connection:
+            for table in tables.values():
+                if isinstance(table, Sheet):
+                    check_catalogs(connection, table)
             yield _answer(connection, statement, query, tables)
 
 

@@ -18,9 +18,20 @@ from asyncgen.export.trace_folder import read_trace_file, trace_files
 from asyncgen.runs.reading import counts_of, is_live
 from asyncgen.store.audit import Said, audit
 from asyncgen.store.catalog import catalog_path, read_catalogs
+from asyncgen.store.chains import read_chains
 from asyncgen.store.events import read_events
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.layout import EVENTS_FILE, KINDS, OPEN, QUARANTINE, RUN_FILE, Kind, parse_part, present_names
+from asyncgen.store.layout import (
+    EVENTS_FILE,
+    KINDS,
+    OPEN,
+    QUARANTINE,
+    RUN_FILE,
+    Kind,
+    journal_files,
+    parse_part,
+    present_names,
+)
 from asyncgen.store.line import line_key
 from asyncgen.store.read import run_directories, shards
 from asyncgen.store.run_file import read_run
@@ -289,11 +300,23 @@ def _conclude(report: Report, directory: Path) -> None:
         report.notes.append(f"shards of a writer that died, which the next start seals: {report.open:,}")
     if report.stale_catalogs:
         report.notes.append(
-            f"catalogs that are stale or broken, which the next start makes again: {report.stale_catalogs:,}"
+            f"catalogs that do not fit their shards (as in a copy), and are made again: {report.stale_catalogs:,}"
         )
+    report.notes += _of_journal(directory)
     aside = list((directory / QUARANTINE).glob("*"))
     if aside:
         report.notes.append(f"files in quarantine/, set aside before: {len(aside):,}")
+
+
+def _of_journal(directory: Path) -> list[str]:
+    """No trace hangs on it, so damage is no fault: turns are asked for again."""
+    try:
+        found = read_chains(journal_files(directory))
+    except FileNotFoundError:  # written anew since it was listed
+        return []
+    damaged = found.bad_lines or found.broken
+    text = f"damaged lines in the journal: {found.bad_lines:,}, and episodes that start over: {found.broken:,}"
+    return [text] if damaged else []
 
 
 @dataclass(kw_only=True)

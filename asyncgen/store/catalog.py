@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 import msgspec
 
 from asyncgen.store.cells import BIGINT, BOOLEAN, DOUBLE, NULL, VARCHAR
-from asyncgen.store.columns import FAILURE, LONG, PARTS, PLACE, TOP, Column, Columns, NoCatalog, top_of
+from asyncgen.store.columns import FAILURE, LONG, MOST, PARTS, PLACE, TOP, Column, Columns, NoCatalog, top_of
 from asyncgen.store.files import FileLayer
 from asyncgen.store.keys import KeyList, Keys
 from asyncgen.store.layout import Kind, catalog_path
@@ -50,6 +50,8 @@ _SLICE = 48 << 10
 _LINE = 4 << 10
 """What a line costs besides, as bytes."""
 _CHUNK = 1 << 20
+_PAGE = 32 << 10
+"""Bytes of a page: as the writer holds some of every column, this is what it takes."""
 _KINDS = {BOOLEAN, BIGINT, DOUBLE, VARCHAR}
 _TEXTS = ["config_id", "dataset_path", "stop", "meta.stop", "meta.tool_mode"]
 """Columns of few different texts."""
@@ -145,9 +147,8 @@ def _parquet(make_table: Callable[[], pa.Table], metadata: _Metadata) -> bytes:
     try:
         table = make_table()
         texts = [name for name in _TEXTS if name in table.column_names]
-        with pq.ParquetWriter(
-            out, table.schema, compression="zstd", use_dictionary=texts, store_schema=False
-        ) as writer:
+        how = {"compression": "zstd", "use_dictionary": texts, "data_page_size": _PAGE, "store_schema": False}
+        with pq.ParquetWriter(out, table.schema, **how) as writer:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
             writer.add_key_value_metadata({_KEY: msgspec.json.encode(metadata)})
     except (pa.ArrowException, MemoryError) as error:
@@ -271,6 +272,8 @@ def _catalog(shard: Path, metadata: _Metadata) -> Catalog | None:
         and len(metadata.keys) == 8 * metadata.rows
         and len(metadata.codes) == 4 * metadata.rows
         and len(metadata.totals) == len(fields(Totals))
+        and all(0 <= total < 1 << 63 for total in metadata.totals)
+        and len(columns) <= MOST
         and metadata.top == top
         and all(one.part in PARTS and one.kind in _KINDS | {NULL} for one in columns)
         and all(bool(one.stored) != (one.long or one.kind == NULL) for one in columns)

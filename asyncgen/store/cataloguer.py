@@ -76,6 +76,8 @@ class Cataloguer:
             self._problems.append(f"{shard}: {error}")
 
     def _sweep(self, directory: Path) -> None:
+        import pyarrow.parquet  # noqa: F401  # now, and not in the middle of a run, whose memory is to stay flat
+
         try:
             self._pause()
             for path in stray_catalogs(directory):

@@ -80,6 +80,6 @@ def text_of(value: Json) -> str:
     """The same text whether a number was stored as whole or as a float: the other rows of its batch decide that."""
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         value = int(value)
     return dump(value).decode()

@@ -68,8 +68,8 @@ class Columns:
 
     def __init__(self, kind: Kind) -> None:
         self.top = top_of(kind)
-        self._top: dict[str, list[Json]] = {name: [] for name in self.top}
-        self._stop: list[Json] = []
+        self._top = {name: _Growing() for name in self.top}
+        self._stop = _Growing()
         self._places: dict[str, array[int]] = {name: array("q") for name in PLACE}
         self._parts: dict[str, dict[str, _Growing]] = {prefix: {} for prefix in PARTS}
         self._offset = 0
@@ -80,17 +80,16 @@ class Columns:
         trace = parse_line(line)
         for name, value in zip(PLACE, (*key, self._offset, len(line)), strict=True):
             self._places[name].append(value)
-        for name, values in self._top.items():
-            values.append(trace.get(name))
+        for name, column in self._top.items():
+            column.add(self._rows, trace.get(name))
         for prefix, part in PARTS.items():
             columns, limited = self._parts[prefix], prefix == "data"
             for name, value in _mapping(trace.get(part)).items():
-                column = columns.get(name)
-                if column is None:
-                    column = columns[name] = _Growing()
+                if name not in columns:
+                    columns[name] = _Growing()
                     self._refuse_too_many()
-                column.add(self._rows, value, limited=limited)
-        self._stop.append(_mapping(trace.get("metadata")).get("stop"))
+                columns[name].add(self._rows, value, limited=limited)
+        self._stop.add(self._rows, _mapping(trace.get("metadata")).get("stop"))
         self._offset += len(line)
         self._rows += 1
 
@@ -119,48 +118,58 @@ class Columns:
         for name, values, kind in self._columns(parts):
             names.append(name)
             arrays.append(_array(values, kind))
-            values.clear()
             pause()
         return pa.Table.from_arrays(arrays, names)
 
-    def _columns(self, parts: Mapping[str, Sequence[Column]]) -> Iterator[tuple[str, Any, str]]:
+    def _columns(self, parts: Mapping[str, Sequence[Column]]) -> Iterator[tuple[str, Sequence[Json], str]]:
         """Name in the file, values, kind."""
-        yield "id", self._top["id"], VARCHAR
+        yield "id", self._top["id"].taken(self._rows), VARCHAR
         for name, places in self._places.items():
-            yield name, places.tolist(), BIGINT
-        yield "stop", self._stop, VARCHAR
+            yield name, places, BIGINT
+        yield "stop", self._stop.taken(self._rows), VARCHAR
         for name, kind in self.top.items():
             if name != "id":
-                yield name, self._top[name], kind
+                yield name, self._top[name].taken(self._rows), kind
         for prefix, columns in parts.items():
             for column in columns:
                 if column.stored:
-                    values = self._parts[prefix][column.name].values
-                    values += [None] * (self._rows - len(values))
-                    yield column.stored, values, column.kind
+                    yield column.stored, self._parts[prefix][column.name].taken(self._rows), column.kind
 
 
 @dataclass(slots=True)
 class _Growing:
     """The values of a column so far, one a row; rows at its end may be wanting."""
 
-    values: list[Json] = field(default_factory=list[Json])
+    values: list[Json] | array[float] = field(default_factory=lambda: array("d"))
+    """An array as long as all are floats: a quarter of the memory."""
     long: bool = False
 
-    def add(self, row: int, value: Json, *, limited: bool) -> None:
+    def add(self, row: int, value: Json, *, limited: bool = False) -> None:
         if self.long:
             return
         kind = type(value)
         if kind in {str, list, dict}:
             if limited and len(value) > LONG:
-                self.long = True
-                self.values.clear()
+                self.long, self.values = True, []
                 return
             if kind is not str:
                 value = text_of(value)  # a tenth of its size as objects
-        if len(self.values) < row:
-            self.values += [None] * (row - len(self.values))
-        self.values.append(value)
+        values = self.values
+        if isinstance(values, array):
+            if kind is float and len(values) == row:
+                values.append(value)
+                return
+            values = self.values = values.tolist()
+        if len(values) < row:
+            values += [None] * (row - len(values))
+        elif row and kind is str and values[-1] == value:
+            value = values[-1]  # most often all rows have one text, and then one object
+        values.append(value)
+
+    def taken(self, rows: int) -> Sequence[Json]:
+        """The values of so many rows; they are forgotten here."""
+        values, self.values = self.values, []
+        return values if len(values) == rows else [*values, *([None] * (rows - len(values)))]
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:
@@ -190,7 +199,9 @@ def _array(values: Sequence[Json], kind: str) -> pa.Array:
     if kind == BOOLEAN:
         return _from_buffers(pa.bool_(), len(cells), valid, _bits([cell is True for cell in cells]))
     code, kind_of_numbers = ("q", pa.int64()) if kind == BIGINT else ("d", pa.float64())
-    return _from_buffers(kind_of_numbers, len(cells), valid, array(code, [cell or 0 for cell in cells]))
+    return _from_buffers(
+        kind_of_numbers, len(cells), valid, array(code, [0 if cell is None else cell for cell in cells])
+    )
 
 
 def _from_buffers(kind: pa.DataType, length: int, *buffers: Any) -> pa.Array:

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import msgspec
-
 from asyncgen.core.types import Json
+from asyncgen.store.chains import read_chains
 from asyncgen.store.files import FileLayer
-from asyncgen.store.layout import JOURNAL, journal_files, journal_path
+from asyncgen.store.layout import JOURNAL, QUARANTINE, journal_files, journal_path
 from asyncgen.store.line import line_crc, line_key, parse_line, sealed_line
 from asyncgen.store.scan import pack, split_lines
 
@@ -54,6 +53,8 @@ class Journal:
     def __init__(self, directory: Path, writer: str, files: FileLayer) -> None:
         self.unsynced_since: float | None = None
         """When the oldest entry was written that a power loss may take."""
+        self.broken = False
+        """A sync failed: never tried again on that file."""
         self._directory = directory
         self._writer = writer
         self._files = files
@@ -62,12 +63,14 @@ class Journal:
         self._descriptor = -1
         self._size = 0
         self._torn = False
-        self._broken = False
-        """A sync failed: never tried again on that file."""
         self._older: list[Path] = []
         """Files of this writer whose open entries are not all in the newest one yet."""
         self._open: dict[int, _Open] = {}
         self._past: dict[int, list[bytes]] = {}
+        self._failed = False
+        """An entry could not be written at once, and perhaps never was."""
+        self.lost = 0
+        """Entries that are in no file, when it is finished."""
         self._lock = threading.Lock()
         """Held while the file is written to."""
 
@@ -76,17 +79,18 @@ class Journal:
         """How many have entries and are not over."""
         return len(self._open)
 
-    def adopt(self, config_id: str, is_over: Callable[[Key, bool], bool], now: float) -> int:
-        """Take over what the writers before have left, into a file of this one's own, durably; how many episodes.
+    def adopt(self, config_id: str, is_over: Callable[[Key, bool], bool], now: float) -> Adopted:
+        """Take over what the writers before have left, into a file of this one's own, durably.
 
         `is_over(key, ended)`: whether the episode needs no journal any more; `ended`: its last entry says so. Entries
-        of another config, and chains that are not whole, go. Raises OSError.
+        of another config, and chains that are not whole, go; files with damage go to `quarantine/`. Raises OSError.
         """
         old = journal_files(self._directory)
         if not old:
-            return 0
-        for key, chain in read_chains(old, config_id).items():
-            if not is_over((key >> 16, key & 0xFFFF), chain[-1].kind == END):
+            return Adopted()
+        found = read_chains(old, config_id, skip=lambda key: is_over(_pair(key), False))
+        for key, chain in found.whole.items():
+            if not is_over(_pair(key), chain[-1].kind == END):
                 lines = [link.line for link in chain]
                 self._past[key] = lines
                 self._open[key] = _Open(sum(map(len, lines)), len(lines), line_crc(lines[-1]))
@@ -94,8 +98,11 @@ class Journal:
             for lines in self._past.values():
                 self._append(b"".join(lines), now)
             self.sync()
-        self._remove(old)
-        return len(self._past)
+        if found.bad_lines or found.broken:
+            self._set_aside(old)
+        else:
+            self._remove(old)
+        return Adopted(tuple(map(_pair, self._past)), found.foreign, found.broken, found.bad_lines)
 
     def past(self, key: Key) -> list[dict[str, Any]]:
         """The entries of an earlier start, in order; given out once."""
@@ -131,6 +138,7 @@ class Journal:
         try:
             self._append(line, now)
         except OSError:
+            self._failed = True
             return False  # the thread meets it again, and knows what it means
         finally:
             self._lock.release()
@@ -192,15 +200,25 @@ class Journal:
 
     def sync(self) -> None:
         """What is written is durable, as far as it was written before the call."""
-        if self.unsynced_since is None or self._broken:
+        if self.unsynced_since is None or self.broken:
             return
         since, self.unsynced_since = self.unsynced_since, None
         try:
             self._files.sync(self._descriptor)
         except OSError:
-            self._broken = True
+            self.broken = True
             self.unsynced_since = since
             raise
+
+    def _sync_last(self, descriptor: int) -> None:
+        """Of a file that nothing is written to any more: it is still needed where the copy of it fails."""
+        try:
+            self._files.sync(descriptor)
+        except OSError:
+            self.broken = True
+            raise
+        finally:
+            self._files.close(descriptor)
 
     @property
     def is_long(self) -> bool:
@@ -210,13 +228,12 @@ class Journal:
     def rotate(self, now: float) -> None:
         """Go on in a new file, with the open episodes' entries, and remove the old one. A crash in between leaves
         entries twice, which `seq` tells."""
-        self.sync()
         with self._lock:
             before, path = self._descriptor, self._path
             self._begin()
-            if path is not None:
-                self._older.append(path)
-                self._files.close(before)
+        if path is not None:
+            self._older.append(path)
+            self._sync_last(before)
         for older in self._older:
             for data in _copied(older, set(self._open)):
                 self.append_all(data, now)
@@ -228,14 +245,23 @@ class Journal:
         """Make durable what the next start needs; without any, no file is left. `keep`: a trace is saved that a power
         loss may take, so its episode's entries are needed too."""
         try:
-            if self._open:
+            if self._open or keep:
                 self.sync()
         finally:
             if self._path is not None:
                 self._files.close(self._descriptor)
-        if not (self._open or keep):
-            self._remove([*self._older, *([self._path] if self._path else [])])
+        own = [*self._older, *([self._path] if self._path else [])]
         self._path = None
+        if not (self._open or keep):
+            self._remove(own)
+        elif self._failed:
+            self._count_lost(own)
+
+    def _count_lost(self, own: list[Path]) -> None:
+        """What was to be written last may have found no room."""
+        chains = read_chains(own).whole
+        self.lost = sum(one.seq - len(chains.get(key, ())) for key, one in self._open.items())
+        self._open = {key: one for key, one in self._open.items() if key in chains}
 
     def _remove(self, paths: list[Path]) -> None:
         for path in paths:
@@ -244,60 +270,32 @@ class Journal:
         if paths:
             self._files.sync_directory(self._directory / JOURNAL)
 
+    def _set_aside(self, paths: list[Path]) -> None:
+        """As they are, to `quarantine/`."""
+        quarantine = self._directory / QUARANTINE
+        self._files.make_directories(quarantine)
+        for path in paths:
+            self._files.rename(path, quarantine / f"journal-{path.name}")
+        self._files.sync_directory(quarantine)
+        self._files.sync_directory(self._directory / JOURNAL)
+
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """An entry, as far as chains go."""
+class Adopted:
+    """What a start has found in the journals of those before."""
 
-    seq: int
-    prev: str
-    config_id: str
-    kind: str
-    line: bytes
-
-
-class _Head(msgspec.Struct):
-    seq: int
-    prev: str
-    config_id: str
-    kind: str
+    keys: tuple[Key, ...] = ()
+    """Of the episodes that can go on."""
+    foreign: int = 0
+    """Episodes of another config: they start over."""
+    broken: int = 0
+    """Episodes whose chains have a gap: they start over."""
+    bad_lines: int = 0
+    """Lines that are no entry, torn ends aside."""
 
 
-def read_chains(paths: list[Path], config_id: str = "") -> dict[int, list[Link]]:
-    """The whole chains in these files, by packed key: the entries of an episode in order. What is no whole entry is
-    passed over.
-
-    A chain with a gap, a wrong `prev`, or two entries of one number is not whole; with `config_id`, one with an entry
-    of another config neither.
-    """
-    found: dict[int, dict[int, Link]] = {}
-    bad: set[int] = set()
-    for path in paths:
-        for key, link in _links(path):
-            if found.setdefault(key, {}).setdefault(link.seq, link) != link:
-                bad.add(key)
-    chains = {key: [links[seq] for seq in sorted(links)] for key, links in found.items() if key not in bad}
-    return {key: chain for key, chain in chains.items() if _is_whole(chain, config_id)}
-
-
-def _links(path: Path) -> Iterator[tuple[int, Link]]:
-    for line, problem in split_lines(path):
-        if problem:
-            continue
-        try:
-            head = msgspec.json.decode(line, type=_Head)
-        except msgspec.MsgspecError:
-            continue
-        yield pack(*line_key(line)), Link(head.seq, head.prev, head.config_id, head.kind, line)
-
-
-def _is_whole(chain: list[Link], config_id: str) -> bool:
-    prev = ""
-    for number, link in enumerate(chain):
-        if link.seq != number or link.prev != prev or (config_id and link.config_id != config_id):
-            return False
-        prev = line_crc(link.line)
-    return True
+def _pair(key: int) -> Key:
+    return key >> 16, key & 0xFFFF
 
 
 def _copied(path: Path, keys: set[int]) -> Iterator[bytes]:

@@ -60,6 +60,14 @@ class Blocked:
     """Bytes that the file system has."""
     since: float
     """Wall-clock seconds."""
+    wait: float
+    """Seconds after which the run gives up."""
+    limit: bool = False
+    """It is no full disk, but the limit on a file's size."""
+
+    def __str__(self) -> str:
+        what = "file size limit (ulimit -f)" if self.limit else "disk full"
+        return f"{what}: {self.need} bytes needed, {self.free} free"
 
 
 class Sink:
@@ -119,10 +127,11 @@ class Sink:
             except OSError as error:
                 if error.errno not in FULL:
                     raise _failed(error, self._path(kind)) from error
+                limit = error.errno == errno.EFBIG
             else:
                 break
             waited_since = self._clock.monotonic() if waited_since is None else waited_since
-            self._wait_for_room(len(data), waited_since)
+            self._wait_for_room(len(data), waited_since, limit=limit)
         if self.blocked:
             self._tell(None)
         if self.limits.durability == "always":
@@ -151,19 +160,17 @@ class Sink:
             return self._journal.path
         return open_shard(self._directory, kind, self._writer, self._numbers[kind])
 
-    def _wait_for_room(self, need: int, since: float) -> None:
+    def _wait_for_room(self, need: int, since: float, *, limit: bool) -> None:
         """Return after a while, to try again. Raises TemporaryError after `disk_wait` or a stop."""
         with _naming(self._directory):
             free = self._files.free(self._directory)
+        self._commit()  # what is written, turns by the loop too, must not stay volatile for as long as the disk is full
+        now = Blocked(need, free, self._clock.wall(), self.limits.disk_wait, limit)
         if self.blocked is None:
-            self._commit()  # what is written must not stay volatile for as long as the disk is full
-            self._tell(Blocked(need, free, self._clock.wall()))
+            self._tell(now)
         over = self._clock.monotonic() - since >= self.limits.disk_wait
         if over or self.stop.wait(self.limits.poll_seconds):
-            raise TemporaryError(
-                f"disk full: {need} bytes needed, {free} free at {self._directory}; "
-                "run the same command again when there is room"
-            )
+            raise TemporaryError(f"{now} at {self._directory}; run the same command again when there is room")
 
     def _tell(self, blocked: Blocked | None) -> None:
         self.blocked = blocked
@@ -193,12 +200,13 @@ class Sink:
             self._rotate(now)
 
     def _rotate(self, now: float) -> None:
-        """Where there is no room for that, another time. What the journal lets go of is durable as a trace first."""
+        """Where there is no room for that, another time. What the journal lets go of is durable as a trace first, as
+        far as `durability` has it so."""
         self._commit()
         try:
             self._journal.rotate(now)
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in FULL or self._journal.broken:
                 raise _failed(error, self._journal.path) from error
 
     def _commit_due(self, now: float) -> bool:

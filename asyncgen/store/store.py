@@ -18,11 +18,12 @@ from typing import Any, Self
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import InputError, TemporaryError
 from asyncgen.core.trace import Failure, Trace
+from asyncgen.store.catalog import read_catalogs
 from asyncgen.store.cataloguer import Cataloguer
 from asyncgen.store.events import EventLog
 from asyncgen.store.files import DISK, FileLayer
 from asyncgen.store.index import DoneIndex
-from asyncgen.store.journal import Entry, Journal
+from asyncgen.store.journal import Adopted, Entry, Journal
 from asyncgen.store.layout import KINDS, new_writer, sealed_shards
 from asyncgen.store.ledger import Ledger
 from asyncgen.store.line import encode_failure, encode_trace, line_key
@@ -34,6 +35,7 @@ from asyncgen.store.writer import Writer
 
 CATALOG_SECONDS = 5.0
 """That the end of a run waits for catalogs; the next start makes the others."""
+MANY_CATALOGS = 10
 
 
 class Store:
@@ -71,6 +73,8 @@ class Store:
         """Told, in the loop, when the disk is full and when it has room again."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writing: set[tuple[int, int]] = set()
+        self._failing: dict[tuple[int, int], Trace] = {}
+        """Of failures that are being written: their journal ends with them, whether or not somebody waits for that."""
         self._clock = clock
         self._journal = Journal(directory, self.writer, files)
         self._at_once = limits.durability != "always"
@@ -214,12 +218,12 @@ class Store:
         """Save a failed episode, as `append` does a trace."""
         await self._queue.room()
         line = encode_failure(failure)
+        self._failing[line_key(line)] = failure.trace
         await self._queue.put("failed", line)
-        self._journal.end_episode(failure.trace.id, line_key(line), failure.trace.config_id, self._clock.monotonic())
 
-    def adopt_turns(self, config_id: str) -> int:
-        """Take over the turns of unfinished episodes that earlier starts have journalled under this config; of how many
-        episodes. Before `run`. Raises TemporaryError."""
+    def adopt_turns(self, config_id: str) -> Adopted:
+        """Take over the turns of unfinished episodes that earlier starts have journalled under this config. Before
+        `run`. Raises TemporaryError."""
         try:
             return self._journal.adopt(config_id, self._is_over, self._clock.monotonic())
         except OSError as error:
@@ -233,6 +237,11 @@ class Store:
     def unfinished(self) -> int:
         """Episodes whose turns are in the journal."""
         return self._journal.episodes
+
+    @property
+    def lost_turns(self) -> int:
+        """Finished turns for which the disk had no room when the store was closed."""
+        return self._journal.lost
 
     def past_turns(self, key: tuple[int, int]) -> list[dict[str, Any]]:
         """The journal's entries of an episode that an earlier start has begun, in order; given out once."""
@@ -262,6 +271,8 @@ class Store:
             self._journal.close_episode(key)
             self.saved += 1
         else:
+            if trace := self._failing.pop(key, None):
+                self._journal.end_episode(trace.id, key, trace.config_id, self._clock.monotonic())
             self.saved_failures += 1
 
     def _on_blocked(self, blocked: Blocked | None) -> None:
@@ -290,16 +301,23 @@ class Store:
         if self._loop:
             self._loop.call_soon_threadsafe(self._queue.fail, TemporaryError(text))
 
-    async def settle(self) -> None:
-        """Write what is queued, seal, take nothing more; catalogs get a few seconds.
+    async def settle(self, catalogs: float = CATALOG_SECONDS) -> None:
+        """Write what is queued, seal, take nothing more; `catalogs`: seconds for them.
 
         Raises TemporaryError when the disk fails now.
         """
         await self._queue.close()
-        await self._finish_catalogs(CATALOG_SECONDS)
+        await self._finish_catalogs(catalogs)
 
-    async def make_catalogs(self) -> None:
-        """Make all that are missing, however long it takes: for a start that has nothing else to do."""
+    async def make_catalogs(self, say: Callable[[str], None]) -> None:
+        """Make all that are missing, however long it takes: for a start that has nothing else to do.
+
+        `say` is told where that takes seconds.
+        """
+        shards = [shard for kind in KINDS for shard in sealed_shards(self.directory, kind)]
+        wanting = len(shards) - len(read_catalogs(shards, keys_only=True))
+        if wanting >= MANY_CATALOGS:
+            say(f"making {wanting} catalogs, which save reading the shards; Ctrl-C puts that off to the next start")
         self._catch_up()
         await self._finish_catalogs(None)
 
@@ -343,7 +361,7 @@ class Store:
 def _state_text(directory: Path, blocked: Blocked | None) -> str:
     if blocked is None:
         return f"there is room again at {directory}: going on"
-    return f"disk full: {blocked.need} bytes needed, {blocked.free} free at {directory}; waiting for room"
+    return f"{blocked} at {directory}; waiting for room, {blocked.wait:g} s at most (--store.disk-wait)"
 
 
 def _undo(directory: Path, made: tuple[Path, ...], lock: Lock | None, files: FileLayer) -> None:

@@ -109,6 +109,7 @@ class Writer:
     async def close(self) -> None:
         """Write what is queued, seal, end the thread; `run` returns. Raises TemporaryError when the disk fails now."""
         if self._closing:
+            await self._idle()  # a close before this one may have been cancelled while the thread seals
             return
         self._closing = True
         self._sink.stop.set()

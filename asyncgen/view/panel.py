@@ -145,7 +145,7 @@ def _body(figures: Figures, height: int) -> Iterator[Line]:
         )
     if text := notice(figures):
         yield Line(1, (text,), "bold yellow")
-    keys = "Ctrl-C again stops now" if figures.draining else "Ctrl-C finishes what runs; twice stops now"
+    keys = "Ctrl-C again stops now" if figures.draining else "Ctrl-C ends with this turn; twice stops now"
     yield Line(6, (keys, "the same command goes on later"), "dim")
     if not figures.draining:
         yield Line(20, (f"asyncgen ctl {one_line(shlex.quote(figures.directory))} set concurrency=N",), "dim")

@@ -43,8 +43,12 @@ def _advice(summary: Mapping[str, Json]) -> list[str]:
     advice = []
     if summary["left"]:
         first = "mend that, then " if summary["exit_code"] in _TO_BE_MENDED else ""
-        begun = f"; {summary['unfinished']:,} episodes go on in their middle" if summary["unfinished"] else ""
+        begun = ""
+        if summary["unfinished"]:
+            begun = f"; {summary['unfinished']:,} episodes go on in their middle, and count when they end"
         advice.append(f"{first}run the same command again to go on{begun}")
+    if summary["lost_turns"]:
+        advice.append(f"{summary['lost_turns']:,} finished turns did not fit on the disk, and are asked for again")
     if summary["failed"]:
         advice.append(f"--retry-failed tries the {summary['failed']:,} failed again")
     return advice
@@ -66,7 +70,11 @@ def render_status(status: Mapping[str, Json]) -> str:
         *_stored(status),
         *_accepted(status),
         *_of_partitions(status),
-        *([f"spent in {status['starts']} starts: {_spent(status)}"] if status["turns"] or status["starts"] else []),
+        *(
+            [f"spent on episodes that ended, in all starts ({status['starts']}): {_spent(status)}"]
+            if status["turns"] or status["starts"]
+            else []
+        ),
         f"rate {_rate(status)}, left {duration(status['seconds_left'])}",
     ]
     return "\n".join(lines)

@@ -107,7 +107,7 @@ def test_a_copy_whose_files_have_another_time_is_read_all_the_same(made: tuple[P
     assert status(out) == status(original)
     verified = asyncgen("verify", out)
     assert verified.code == 0
-    assert "catalogs that are stale or broken, which the next start makes again: 2" in verified.out + verified.err
+    assert "catalogs that do not fit their shards (as in a copy), and are made again: 2" in verified.out + verified.err
     assert asyncgen(*(out if word == original else word for word in words)).code == 4
     assert "catalogs" not in asyncgen("verify", out).out
 

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from support.asked import asked_again, at_once, by_content, turn_of, turns_written
 from support.cli_jobs import asyncgen, ended, ids, photo, start, traces, wait_until, wanted_ids
-from support.server import Reply, ThreadedServer, hang
+from support.server import Reply, ThreadedServer, hang, text, tool_calls
 
 ROWS = 6
 SLOTS = 3
@@ -92,6 +93,52 @@ def test_a_drain_sends_nothing_new_and_the_next_start_asks_for_nothing_twice(row
             assert resumed[row] == turns + 1
 
 
+SLEEPER = """
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from asyncgen import Context, Task, tool
+
+
+@tool
+async def look(context: Context, what: str = "") -> str:
+    \"\"\"Look.\"\"\"
+    await context.offload(time.sleep, 15)
+    return ""
+
+
+@dataclass(frozen=True)
+class Sleeper(Task):
+    user: str = "<image>Where?"
+    tools: ClassVar = (look,)
+
+    def answer(self, text: str) -> str:
+        return text.partition("here: ")[2]
+"""
+
+
+def answer_or_sleep(body: dict[str, Any], number: int) -> Reply:
+    """One episode is over at once, the others have a tool sleep."""
+    return text("here: 1") if number == 1 else tool_calls(("look", {}))
+
+
+def test_a_tool_that_sleeps_in_its_thread_does_not_keep_the_run_from_its_seal(rows: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    (tmp_path / "job.yaml").write_text("name: sleeper\ntask: sleeper.py:Sleeper\nschedule: {grace: 0.5}\n")
+    with ThreadedServer(answer_or_sleep) as server:
+        process = start(*command(str(tmp_path / "job.yaml"), rows, out, server))
+        try:
+            wait_until(lambda: bool(list((out / "traces").glob("*.part"))) and len(server.answered) > 2)
+            process.send_signal(signal.SIGTERM)
+            wait_until(lambda: bool(list((out / "traces").glob("*.jsonl"))) and not (out / "LOCK").read_bytes(), 8)
+            assert process.poll() is None
+        finally:
+            process.kill()
+            ended(process)
+
+
 def test_a_grace_shorter_than_an_answer_cuts_what_is_open_and_keeps_the_rest(rows: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(quick_then_never) as server:
@@ -146,3 +193,22 @@ def test_a_drain_of_a_job_of_one_turn_saves_what_is_open(rows: Path, tmp_path: P
     assert not (out / "journal").exists() or not list((out / "journal").iterdir())
     assert ids(out) == wanted_ids("geo", range(ROWS))
     assert all(trace["metadata"]["resumed_at_turn"] == 0 for trace in traces(out))
+
+
+@pytest.mark.parametrize("late", [0.0, 0.05, 0.2])
+def test_a_signal_while_the_end_is_sealed_does_not_cut_it_short(rows: Path, tmp_path: Path, late: float):
+    out = tmp_path / "run"
+
+    def saved() -> int:
+        return sum(path.read_bytes().count(b"\n") for path in (out / "traces").glob("*.jsonl*"))
+
+    with ThreadedServer(lambda body, number: by_content(body)) as server:
+        process = start(*command("geo-tools", rows, out, server))
+        wait_until(lambda: saved() == ROWS)
+        time.sleep(late)
+        process.send_signal(signal.SIGTERM)
+        stopped = ended(process)
+    assert stopped.code in {0, 143}, stopped.err  # by its own hand: 143 where it was over already
+    assert sorted(ids(out)) == sorted(wanted_ids("geo-tools", range(ROWS)))
+    events = [json.loads(line)["event"] for line in (out / "events.jsonl").read_bytes().splitlines()]
+    assert events[-1] in {"stop", "catalog_error"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,3 +56,17 @@ def flipped(path: Path, at: int, bit: int = 1) -> None:
 def catalogs_in(directory: Path) -> Sequence[str]:
     """The names of those in a run directory."""
     return sorted(path.name for path in directory.glob("*/*.catalog.parquet"))
+
+
+def without_column(shard: Path, name: str) -> None:
+    """Its catalog, made again by a stranger who gets the checksums right and leaves a column out."""
+    path = catalog_path(shard)
+    table, metadata = pq.ParquetFile(path).read().drop([name]), pq.read_metadata(path).metadata[b"asyncgen"]
+    out = io.BytesIO()
+    with pq.ParquetWriter(out, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"asyncgen": metadata})
+    data = out.getvalue()
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    marks = b"%08x%08x" % (zlib.crc32(data[:start]), zlib.crc32(data[start:]))
+    path.write_bytes(data[:start] + marks + data[start:])

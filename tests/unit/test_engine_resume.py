@@ -39,8 +39,10 @@ class JournalingStore(FakeStore):
     ) -> None:
         import orjson
 
+        from asyncgen.store.line import dump
+
         assert (trace_id, key, config_id) == ("job/0/0", (0, 0), "cfg")
-        self.entries.append({"kind": kind, **orjson.loads(orjson.dumps(fields))})
+        self.entries.append({"kind": kind, **orjson.loads(dump(fields))})
 
 
 @dataclass
@@ -166,7 +168,9 @@ async def test_cut_short_after_any_entry_the_trace_is_the_same_and_only_what_is_
         assert again.trace.metadata["resumed_at_turn"] == goes_on
 
 
-@pytest.mark.parametrize("what", ["asked", "pictures", "kind", "results"])
+@pytest.mark.parametrize(
+    "what", ["asked", "pictures", "kind", "results", "no mode", "another form", "a picture of another form", "a number"]
+)
 async def test_what_does_not_fit_any_more_starts_the_episode_over(what: str) -> None:
     scene = SCENES["native calls with pictures"]
     whole = await scene.play()
@@ -176,6 +180,10 @@ async def test_what_does_not_fit_any_more_starts_the_episode_over(what: str) -> 
         "pictures": [first, {**second, "pictures": [{**second["pictures"][0], "sha256": "0" * 64}]}],
         "kind": [second, first],
         "results": [first, {**second, "results": []}],
+        "no mode": [{key: value for key, value in first.items() if key != "mode"}],
+        "another form": [{**first, "turn": {**first["turn"], "completion": {"text": "ANSWER: 1"}}}],
+        "a picture of another form": [first, {**second, "pictures": [{"name": "zoom"}]}],
+        "a number": [first, {**second, "results": [{**second["results"][0], "pictures": [9]}]}],
     }[what]
     if what == "kind":
         past = [first, first]
@@ -188,6 +196,37 @@ async def test_what_does_not_fit_any_more_starts_the_episode_over(what: str) -> 
     third = await scene.play([*past, *again.entries[:3]])
     assert third.text == again.text
     assert (third.sent, third.trace.metadata["resumed_at_turn"]) == (2, 2)
+
+
+async def test_a_rollout_whose_temperature_is_another_one_by_now_starts_over() -> None:
+    scene = SCENES["replies without tools"]
+    whole = await scene.play()
+    store = JournalingStore(whole.entries[:1])
+    transport = FakeTransport(script=deque(scene.replies))
+    async with Rig(scene.task, transport, store=store, read=lambda _: scene.sample) as rig:
+        rig.setting.journal = store
+        rig.setting.sampling = lambda _index, _rollout: {"temperature": 1.0}
+        await rig.run()
+    assert [request.body["temperature"] for request in transport.sent] == [1.0] * 3
+    assert store.entries[0]["kind"] == "restart"
+
+
+async def test_an_episode_that_starts_over_has_its_whole_time_again() -> None:
+    scene = SCENES["replies without tools"]
+    first, second, *_ = (await scene.play()).entries
+    spent = {**first["turn"], "spent": {"seconds": 899.0, "attempts": 7}}
+    again = await scene.play([{**first, "turn": spent}, {**second, "asked": 0}], deadline=900.0)
+    assert (again.sent, again.trace.metadata["attempts"]) == (3, 3)
+    assert again.trace.metadata["seconds"] < 899.0
+
+
+async def test_a_text_that_is_no_unicode_is_known_again() -> None:
+    async def name(context: Context, arguments: Mapping[str, Json]) -> ToolResult:
+        return ToolResult(text="b\udc80d")
+
+    scene = Scene(with_tools(name), [said("", look("a", "c1")), said("ANSWER: 1")], ROW)
+    whole = await scene.play()
+    assert (await scene.play(whole.entries)).sent == 0
 
 
 async def test_another_photo_in_the_row_starts_the_episode_over() -> None:
@@ -312,3 +351,36 @@ async def test_a_turn_that_keeps_failing_is_given_up_by_a_drain() -> None:
             rig.driver.drain()
     assert (store.traces, store.failures) == ([], [])
     assert [entry["kind"] for entry in store.entries] == ["completion"]
+
+
+async def test_episodes_that_go_on_in_their_middle_keep_no_first_turn_waiting() -> None:
+    """They ask for no first turn, and others come after them in order."""
+
+    class Resuming(JournalingStore):
+        def past_turns(self, key: tuple[int, int]) -> list[dict[str, Any]]:
+            return past if key == (0, 0) else []
+
+        async def write_turn(self, *_given: Any) -> None:
+            pass
+
+    past = (await Scene(Chatting(), [said("hm"), said("ANSWER: 1")]).play()).entries[:1]
+    store = Resuming()
+    slow = asyncio.Event()
+
+    async def wait(reply: Completion) -> Completion:
+        await slow.wait()
+        return reply
+
+    def answer(request: Any) -> Any:
+        return partial(wait, said("ANSWER: 1")) if request.question == "q0" else said("ANSWER: 2")
+
+    transport = FakeTransport(answer=answer)
+    async with Rig(Chatting(), transport, samples=6, concurrency=2, store=store) as rig:
+        rig.setting.journal = store
+        async with asyncio.TaskGroup() as group:
+            group.create_task(rig.run())
+            while len(store.traces) < 5:  # noqa: ASYNC110  # the fake's traces are no events
+                await asyncio.sleep(0)
+            assert rig.driver.running == 1
+            slow.set()
+    assert [trace.metadata["resumed_at_turn"] for trace in store.traces] == [0, 0, 0, 0, 0, 2]

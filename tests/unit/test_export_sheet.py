@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.traces import call, failed_line, trace_line, turn
 
@@ -92,6 +92,7 @@ scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(a
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(scalars, min_size=1, max_size=8), cut=st.integers(0, 8))
+@example(values=[2**53, 0.0], cut=2)
 def test_a_value_has_the_same_text_in_whatever_column_it_stood_before(values: list[Any], cut: int):
     before = kind_of(values[:cut])
     narrowed = [float(one) if before == "DOUBLE" and one is not None else one for one in values[:cut]]

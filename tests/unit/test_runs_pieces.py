@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.catalogs import catalogs_in, flipped
+from support.catalogs import catalog_of, catalogs_in, flipped, without_column
 from support.runs_on_disk import WRITER, failed, line, lines_of, make_run
 from support.store_fakes import StillClock
 from support.traces import trace_line
@@ -278,5 +278,24 @@ def test_a_flipped_byte_is_found_when_its_line_is_copied(tmp_path: Path):
 @pytest.mark.parametrize(("offset", "length"), [(-1, 5), (0, -1), (0, 0), (0, 2**62), (2**62, 5), (1, 20)])
 def test_a_place_where_no_line_is_gives_none(tmp_path: Path, offset: int, length: int):
     (shard,) = shards_of(make_run(tmp_path / "run", [encode_line(trace_line(1))]))
-    with Places() as places, pytest.raises(DataError, match="run the command again"):
+    with Places() as places, pytest.raises(DataError, match="is not of the lines of its shard; remove it"):
         places.line(Place(0, shard, offset, length))
+
+
+def test_a_line_that_is_gone_with_its_shard_is_looked_for_again(tmp_path: Path):
+    gone = tmp_path / f"traces-{WRITER}-00000.jsonl"
+    with Places() as places, pytest.raises(DataError, match="run the command again"):
+        places.line(Place(0, gone, 0, 20))
+
+
+def test_a_catalog_without_the_columns_that_it_names_is_refused_in_words(tmp_path: Path):
+    run = make_run(tmp_path / "run", [line(1), line(2)])
+    (shard,) = shards_of(run)
+    catalog_of(shard)
+    without_column(shard, "reward.score")
+    with sheet_of([run]) as opened, pytest.raises(DataError, match=r"remove \*\.catalog\.parquet in .*traces: they"):
+        overview(opened, limit=1)
+    with pytest.raises(DataError, match="a catalog is not what it says"):
+        ask(run, "SELECT count(*) FROM traces")
+    catalog_path(shard).unlink()
+    assert ask(run, "SELECT count(*) FROM traces") == [(2,)]

@@ -100,12 +100,18 @@ async def test_a_start_that_is_given_up_leaves_no_catalog(tmp_path: Path):
 
 
 async def test_a_start_with_nothing_to_do_makes_all_that_are_missing(tmp_path: Path):
-    for number in range(5):
+    said: list[str] = []
+    for number in range(12):
         shard_of(tmp_path, line(number), number=number)
     store = open_run(tmp_path)
-    await store.make_catalogs()
+    await store.make_catalogs(said.append)
     assert all_catalogued(tmp_path)
+    assert said == ["making 12 catalogs, which save reading the shards; Ctrl-C puts that off to the next start"]
     await store.close()
+    again = open_run(tmp_path)
+    await again.make_catalogs(said.append)
+    assert len(said) == 1
+    await again.close()
 
 
 class Gated(FileLayer):
@@ -143,7 +149,7 @@ async def test_who_interrupts_a_start_that_makes_catalogs_ends_it_in_the_middle(
     files = Gated()
     store = open_run(tmp_path, files=files)
     async with asyncio.TaskGroup() as group:
-        making = group.create_task(store.make_catalogs())
+        making = group.create_task(store.make_catalogs(print))
         await asyncio.to_thread(files.reached.wait, 10)
         making.cancel()
         files.open_up.set()
@@ -348,5 +354,5 @@ def test_verify_names_a_catalog_that_is_not_what_it_says(tmp_path: Path):
     assert report.faults == []
     os.utime(shard)
     (report,) = verify(run)
-    assert report.notes == ["catalogs that are stale or broken, which the next start makes again: 1"]
+    assert report.notes == ["catalogs that do not fit their shards (as in a copy), and are made again: 1"]
     assert (report.stale_catalogs, report.faults) == (1, [])

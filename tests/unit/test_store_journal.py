@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import pytest
 from support.store_fakes import FaultyFiles, a_failure, a_trace, open_store, writing
 
 from asyncgen.store import journal as journals
+from asyncgen.store.chains import read_chains
 from asyncgen.store.files import DISK
-from asyncgen.store.journal import Journal, read_chains
+from asyncgen.store.journal import Journal
 from asyncgen.store.layout import journal_files
 from asyncgen.store.line import check_line
 from asyncgen.store.store import Store
@@ -61,7 +64,7 @@ def test_entries_of_an_episode_are_a_chain_and_come_back_in_order(tmp_path: Path
     assert [entry["seq"] for entry in mine] == [0, 1, 2]
     assert [entry["prev"] for entry in mine] == ["", mine[0]["crc"], mine[1]["crc"]]
     after = journal_of(tmp_path, "w2")
-    assert after.adopt(CONFIG, never, 1.0) == 2
+    assert len(after.adopt(CONFIG, never, 1.0).keys) == 2
     assert [entry["content"] for entry in after.past((2, 0))] == ["two 0", "two 1", "two 2"]
     assert after.past((2, 0)) == []  # given out once
     assert [one.name for one in journal_files(tmp_path)] == ["w2.jsonl"]
@@ -109,11 +112,64 @@ def test_a_chain_that_is_not_whole_is_dropped_and_the_others_stay(tmp_path: Path
         assert found == {2: ["completion"] * 3}
 
 
+def test_a_take_over_does_not_hold_what_is_done_in_memory(tmp_path: Path):
+    journal = journal_of(tmp_path)
+    for index in range(400):
+        add(journal, index, content="x" * 10_000)
+    journal.finish()
+    tracemalloc.start()
+    try:
+        assert journal_of(tmp_path, "w2").adopt(CONFIG, lambda key, ended: key != (7, 0), 1.0).keys == ((7, 0),)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 400 * 10_000 / 2
+
+
+def test_damaged_journals_are_told_of_and_set_aside_as_they_were(tmp_path: Path):
+    journal = journal_of(tmp_path)
+    for number in range(3):
+        for index in (1, 2, 3):
+            add(journal, index, config="another" if index == 3 else CONFIG, content=str(number))
+    journal.finish()
+    (path,) = journal_files(tmp_path)
+    damaged = path.read_bytes().replace(b'"content":"1"', b'"content":"7"', 1) + b'{"torn'
+    path.write_bytes(damaged)
+    found = journal_of(tmp_path, "w2").adopt(CONFIG, never, 1.0)
+    assert (found.keys, found.foreign, found.broken, found.bad_lines) == (((2, 0),), 1, 1, 1)
+    assert [one.name for one in journal_files(tmp_path)] == ["w2.jsonl"]
+    assert (tmp_path / "quarantine" / "journal-w1.jsonl").read_bytes() == damaged
+
+
+def test_a_torn_end_is_no_damage(tmp_path: Path):
+    journal = journal_of(tmp_path)
+    add(journal, 1)
+    journal.finish()
+    (path,) = journal_files(tmp_path)
+    path.write_bytes(path.read_bytes() + b'{"id":"geo/1/0","seq":1')
+    found = journal_of(tmp_path, "w2").adopt(CONFIG, never, 1.0)
+    assert (found.keys, found.broken, found.bad_lines) == (((1, 0),), 0, 0)
+    assert not (tmp_path / "quarantine").exists()
+
+
+def test_turns_that_never_found_room_are_counted_when_it_is_finished(tmp_path: Path):
+    files = FaultyFiles(3, errno.ENOSPC, times=100, only="write", short=4)
+    journal = journal_of(tmp_path, files=files)
+    add(journal, 1)
+    add(journal, 2)
+    for index in (1, 3):
+        line = journal.encode(f"geo/{index}/0", (index, 0), CONFIG, "results", {})
+        journal.note((index, 0), line)
+        assert not journal.append(line, 1.0)
+    journal.finish()
+    assert (journal.lost, journal.episodes) == (2, 2)
+
+
 def test_what_is_no_entry_at_all_is_passed_over(tmp_path: Path):
     (tmp_path / "journal").mkdir()
     odd = journals.sealed_line({"id": "geo/5/0", "seq": "x"})
     (tmp_path / "journal" / "w0.jsonl").write_bytes(b"\0" * 600 + b"\nhello\n" + odd)
-    assert read_chains(journal_files(tmp_path)) == {}
+    assert read_chains(journal_files(tmp_path)).whole == {}
     assert taken(tmp_path) == {}
     assert journal_files(tmp_path) == []
 
@@ -155,6 +211,42 @@ def test_rotation_that_fails_anywhere_loses_no_entry(tmp_path: Path, nth: int, c
     assert {index: found[index] for index in (1, 2)} == {1: kinds, 2: ["completion"]}
 
 
+def test_a_turn_that_comes_while_a_rotation_begins_is_durable_though_there_is_no_room_for_its_copy(tmp_path: Path):
+    synced: dict[int, int] = {}
+
+    class Busy(FaultyFiles):
+        """After the rotation's first sync an entry comes."""
+
+        def sync(self, descriptor: int) -> None:
+            super().sync(descriptor)
+            state = os.fstat(descriptor)
+            synced[state.st_ino] = state.st_size
+            if len(synced) == 1:
+                add(journal, 2)
+
+    files = Busy(2, errno.ENOSPC, only="write")
+    journal = journal_of(tmp_path, files=files)
+    add(journal, 1)
+    files.calls.clear()
+    with pytest.raises(OSError, match="No space"):
+        journal.rotate(1.0)
+    journal.sync()
+    states = [path.stat() for path in journal_files(tmp_path)]
+    assert {state.st_ino: state.st_size for state in states} == synced
+    assert taken(tmp_path) == {1: ["completion"], 2: ["completion"]}
+
+
+def test_what_was_saved_and_never_synced_keeps_a_durable_journal(tmp_path: Path):
+    files = FaultyFiles()
+    journal = journal_of(tmp_path, files=files)
+    add(journal, 1)
+    journal.close_episode((1, 0))
+    files.calls.clear()
+    journal.finish(keep=True)
+    assert files.calls["sync"] == 1
+    assert taken(tmp_path) == {1: ["completion"]}
+
+
 @pytest.mark.parametrize("nth", range(1, 16))
 def test_a_take_over_that_fails_anywhere_is_made_up_for_by_the_next(tmp_path: Path, nth: int):
     journal = journal_of(tmp_path)
@@ -194,7 +286,7 @@ async def test_the_store_takes_turns_and_forgets_them_with_their_trace(tmp_path:
         await store.fail(a_failure(1))
         assert store.unfinished == 2
     async with writing(open_store(directory)) as store:
-        assert store.adopt_turns(CONFIG) == 2
+        assert len(store.adopt_turns(CONFIG).keys) == 2
         assert store.past_turns((0, 0)) == store.past_turns((1, 0)) == []
         assert [entry["content"] for entry in store.past_turns((2, 0))] == ["x"]
         await store.append(a_trace(2))
@@ -217,6 +309,21 @@ async def test_a_failed_episode_that_is_tried_again_and_killed_goes_on_with_its_
         assert [entry["content"] for entry in store.past_turns((1, 0))] == ["second attempt"]
 
 
+async def test_a_failure_whose_waiter_is_cancelled_ends_its_journal_all_the_same(tmp_path: Path):
+    directory = tmp_path / "run"
+    store = open_store(directory)
+    await store.write_turn("geo/1/0", (1, 0), CONFIG, "completion", {})
+    await store.write_turn("geo/2/0", (2, 0), CONFIG, "completion", {})
+    async with asyncio.TaskGroup() as group:
+        failing = group.create_task(store.fail(a_failure(1)))
+        await asyncio.sleep(0)
+        failing.cancel()
+    await store.close()
+    assert (store.saved_failures, store.unfinished) == (1, 1)
+    async with writing(open_store(directory)) as after:
+        assert len(after.adopt_turns(CONFIG).keys) == 1
+
+
 async def test_with_durability_always_a_turn_is_synced_before_its_episode_goes_on(tmp_path: Path):
     files = FaultyFiles()
     async with writing(open_store(tmp_path / "run", durability="always", files=files)) as store:
@@ -236,7 +343,9 @@ async def test_a_turn_waits_on_a_full_disk_and_goes_on_when_there_is_room(tmp_pa
         await store.write_turn("geo/1/0", (1, 0), CONFIG, "results", {})
         await asyncio.sleep(0)
     assert said[0].startswith("disk full")
-    assert {key >> 16: len(chain) for key, chain in read_chains(journal_files(tmp_path / "run")).items()} == {1: 2}
+    assert {key >> 16: len(chain) for key, chain in read_chains(journal_files(tmp_path / "run")).whole.items()} == {
+        1: 2
+    }
 
 
 def test_a_journal_whose_sync_failed_is_never_synced_again(tmp_path: Path):

@@ -154,6 +154,32 @@ def test_while_the_disk_is_full_the_file_holds_whole_lines_and_they_are_durable(
     assert seen == [(LINES[0], 1)]
 
 
+def test_turns_that_still_fit_on_a_full_disk_are_synced_while_it_is_full(tmp_path):
+    files = FaultyFiles(1, errno.ENOSPC, times=3, only="write")
+    sink = a_sink(tmp_path, files)
+    waits: list[float | None] = []
+
+    def look(_path: Path) -> int:
+        waits.append(sink._journal.unsynced_since)
+        files._only = "nothing"  # fails now
+        assert sink._journal.append(LINES[0], 1.0)
+        files._only = "write"
+        return 0
+
+    files.free = look
+    sink.write("traces", LINES[1:])
+    assert waits == [None] * 3
+
+
+def test_a_rotation_whose_sync_fails_for_want_of_room_ends_the_run_as_any_failed_sync_does(tmp_path):
+    files = FaultyFiles(1, errno.ENOSPC, only="sync")
+    sink = a_sink(tmp_path, files)
+    assert sink._journal.append(LINES[0], 1.0)
+    sink.limits = Limits(durability="never")
+    with pytest.raises(TemporaryError, match="ENOSPC"):
+        sink._rotate(1.0)
+
+
 def test_a_disk_that_stays_full_is_a_temporary_error_with_a_way_out(tmp_path):
     files = FaultyFiles(2, errno.ENOSPC, times=10**9, short=5, only="write")
     sink = a_sink(tmp_path, files, disk_wait=0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +95,31 @@ async def test_a_cancelled_append_still_writes_its_trace_before_the_store_is_clo
     await store.close()
     assert keys_on_disk(tmp_path) == [(3, 0)]
     assert (store.saved, store.durable) == (1, 1)
+
+
+async def test_a_close_that_is_cancelled_while_the_thread_seals_is_waited_for_by_the_next(tmp_path):
+    class Slow(FileLayer):
+        """Its seal waits to be let go."""
+
+        def rename(self, old: Path, new: Path) -> None:
+            sealing.set()
+            assert goes_on.wait(5)
+            super().rename(old, new)
+
+    sealing, goes_on = threading.Event(), threading.Event()
+    store = open_store(tmp_path, files=Slow())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(store.append(a_trace(1)))
+        await asyncio.sleep(0)
+        closing = group.create_task(store.settle())
+        await asyncio.to_thread(sealing.wait, 5)
+        closing.cancel()
+    async with asyncio.TaskGroup() as group:
+        again = group.create_task(store.close())
+        await asyncio.sleep(0.05)
+        assert not again.done()
+        goes_on.set()
+    assert_sound(tmp_path)
 
 
 async def test_a_closed_store_takes_no_more(tmp_path):

@@ -142,7 +142,7 @@ SPENT = {
 def test_the_summary_says_to_go_on_only_when_something_is_left():
     summary = {
         "done": 3, "total": 5, "failed": 1, "left": 1, "skipped": 0, "failed_reasons": {"timeout": 1}, "new_traces": 3,
-        "parsed": 3, "stored": 3, "unfinished": 0,
+        "parsed": 3, "stored": 3, "unfinished": 0, "lost_turns": 0,
         "new_failures": 1, "starts": 1, **SPENT, "this_start": SPENT, "directory": "runs/geo",
         "last_failure": "geo/1/0: timeout: slow\x1b[2J", "exit_code": 0, "accepted": None,
     }  # fmt: skip
