@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -36,6 +37,7 @@ COMPLETION = Completion(
     request_id="chatcmpl-bench",
 )
 TURN = PastTurn(COMPLETION, Exchange(endpoint="http://127.0.0.1:8000/v1", seconds=1.25), Spent(1.25, 1))
+PLAIN = asdict(TURN)
 ASKED = [Message("tool", "nothing there " * 10, tool_call_id="c1", name="look")]
 
 
@@ -59,7 +61,7 @@ def least(folder: Path) -> float:
     descriptor = os.open(folder / "least.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     started = time.thread_time()
     for number in range(TURNS):
-        body = orjson.dumps({"id": f"bench/{number}/0", "seq": number % EVERY, "turn": TURN})
+        body = orjson.dumps({"id": f"bench/{number}/0", "seq": number % EVERY, "turn": PLAIN})
         os.write(descriptor, b'%s,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body)))
     spent = time.thread_time() - started
     os.close(descriptor)

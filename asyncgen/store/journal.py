@@ -43,6 +43,10 @@ class _Open:
     prev: str = ""
 
 
+_NEW = _Open()
+"""An episode without entries; never changed."""
+
+
 class Journal:
     """The journal of one writer, which holds the run's LOCK.
 
@@ -110,21 +114,16 @@ class Journal:
 
     def encode(self, trace_id: str, key: Key, config_id: str, kind: str, fields: Entry) -> bytes:
         """The next entry of an episode. To be appended before the next one is encoded, or not at all."""
-        state = self._open.get(pack(*key)) or _Open()
-        return sealed_line(
-            {
-                "id": trace_id,
-                "seq": state.seq,
-                "config_id": config_id,
-                "prev": state.prev,
-                "kind": kind,
-                **fields,
-            }
-        )
+        state = self._open.get(pack(*key), _NEW)
+        head = {"id": trace_id, "seq": state.seq, "config_id": config_id, "prev": state.prev, "kind": kind}
+        return sealed_line({**head, **fields})
 
     def note(self, key: Key, line: bytes) -> None:
         """This line is, or will be, the episode's latest entry."""
-        state = self._open.setdefault(pack(*key), _Open())
+        packed = pack(*key)
+        state = self._open.get(packed)
+        if state is None:
+            state = self._open[packed] = _Open()
         state.bytes += len(line)
         state.seq += 1
         state.prev = line_crc(line)

@@ -47,8 +47,8 @@ def _advice(summary: Mapping[str, Json]) -> list[str]:
         if summary["unfinished"]:
             begun = f"; {summary['unfinished']:,} episodes go on in their middle, and count when they end"
         advice.append(f"{first}run the same command again to go on{begun}")
-    if summary["lost_turns"]:
-        advice.append(f"{summary['lost_turns']:,} finished turns did not fit on the disk, and are asked for again")
+        if summary["lost_turns"]:
+            advice.append(f"{summary['lost_turns']:,} finished turns did not fit on the disk, and are asked for again")
     if summary["failed"]:
         advice.append(f"--retry-failed tries the {summary['failed']:,} failed again")
     return advice

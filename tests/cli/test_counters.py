@@ -69,7 +69,7 @@ def test_status_tells_the_same(run: Run, photos: Path, tmp_path: Path):
     assert sums(status) == sums(summary) == stored(out)
     assert (status["starts"], status["cost"]) == (2, summary["cost"])
     assert abs(status["seconds"] - summary["seconds"]) < 1
-    assert "spent in 2 starts: 5 turns, 0 tool calls, " in run("status", out).out
+    assert "spent on episodes that ended, in all starts (2): 5 turns, 0 tool calls, " in run("status", out).out
 
 
 def test_after_a_kill_nothing_that_is_stored_is_missing_from_the_sums(run: Run, photos: Path, tmp_path: Path):

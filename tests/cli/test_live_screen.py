@@ -59,7 +59,7 @@ def test_a_terminal_gets_frames_that_fit(photos: Path, tmp_path: Path) -> None:
         "durable ",
         "parsed ",
         "turns ",
-        "Ctrl-C finishes",
+        "Ctrl-C ends",
         "ok  ",
     ):
         assert words in plain, words

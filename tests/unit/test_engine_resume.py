@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, ClassVar
 
+import orjson
 import pytest
 from support.context import file_of, photo, ref
 from support.engine_fakes import FakeStore, FakeTool, FakeTransport, PlainTask, Rig, ToolTask, call, said, written
 
 from asyncgen.core.task import Task
 from asyncgen.core.trace import Trace
-from asyncgen.core.types import Completion, Context, Json, Message, Sample, ToolResult, Turn
+from asyncgen.core.types import Completion, Context, Json, Message, Sample, ToolResult, Turn, Usage
 from asyncgen.endpoint.faults import Fault, FaultKind
+from asyncgen.engine import turn_log
+from asyncgen.engine.episode import Exchange
+from asyncgen.engine.turn_log import PastTurn, Spent
 
 PNG = file_of(photo(60, 40), "PNG")
 BOX = {"image": 0, "box": [5, 5, 45, 35]}
@@ -37,8 +41,6 @@ class JournalingStore(FakeStore):
     async def write_turn(
         self, trace_id: str, key: tuple[int, int], config_id: str, kind: str, fields: Mapping[str, Json]
     ) -> None:
-        import orjson
-
         from asyncgen.store.line import dump
 
         assert (trace_id, key, config_id) == ("job/0/0", (0, 0), "cfg")
@@ -384,3 +386,21 @@ async def test_episodes_that_go_on_in_their_middle_keep_no_first_turn_waiting() 
             assert rig.driver.running == 1
             slow.set()
     assert [trace.metadata["resumed_at_turn"] for trace in store.traces] == [0, 0, 0, 0, 0, 2]
+
+
+def test_every_field_of_a_turn_is_journalled() -> None:
+    calls = (call("look", "{}", "c1"), call("turn", "[", "c2"))
+    completion = Completion(
+        content="a",
+        reasoning="b",
+        tool_calls=calls,
+        finish_reason="length",
+        usage=Usage(1, 2, 3, 4),
+        model="m",
+        request_id="r",
+    )
+    turn = PastTurn(completion, Exchange(endpoint="e", seconds=1.5, attempts=2), Spent(2.5, 3))
+    assert turn_log._turn(orjson.loads(orjson.dumps(turn_log._fields(turn)))) == turn
+    kinds: list[tuple[Any, Any]] = [(completion, Completion), (completion.usage, Usage), (turn.exchange, Exchange)]
+    for value, kind in kinds:  # nothing of it is left at what it is without a word
+        assert all(getattr(value, one.name) != one.default for one in fields(kind))

@@ -14,7 +14,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 HEAVY = {
     "aiohttp": ("endpoint", "embedded"),
     "datasets": ("source", "export", "embedded"),
-    "pyarrow": ("source", "export", "store/catalog.py", "store/columns.py"),
+    "pyarrow": ("source", "export", "store/catalog.py", "store/cataloguer.py", "store/columns.py"),
     "PIL": ("tools", "source", "runs", "embedded"),
 }
 

@@ -108,7 +108,7 @@ async def test_the_live_screen_draws_a_frame_each_quarter_of_a_second():
     with pytest.raises(asyncio.CancelledError):
         await RichScreen(console, "utf-8").watch(run)
     assert run.clock.now - run.started == pytest.approx(26 * FRAME)
-    assert out.getvalue().count("Ctrl-C finishes") == 26 + 1  # the last one when it ends
+    assert out.getvalue().count("Ctrl-C ends") == 26 + 1  # the last one when it ends
     assert "25/1,000" in out.getvalue()
 
 
@@ -200,7 +200,7 @@ def test_status_names_the_process_that_runs():
     assert render_status(STATUS).splitlines() == [
         "geo: running (pid 7 on box)",
         "1 of 2 done, 0 failed, 1 left",
-        "spent in 2 starts: 4 turns, 0 tool calls, 80 + 40 tokens, 2 retries, 0:00:03",
+        "spent on episodes that ended, in all starts (2): 4 turns, 0 tool calls, 80 + 40 tokens, 2 retries, 0:00:03",
         "rate 60.0/min, left 0:00:01",
     ]
 
