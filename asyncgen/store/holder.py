@@ -1,7 +1,8 @@
 """Who holds a run directory: the text in LOCK, and how long ago its holder gave a sign of life.
 
-The text is one line of JSON; an empty file is a directory that was let go. A holder touches the file as long as it
-lives, and the file system's own clock dates that. Knows texts and ages. Does not know flock, nor when a lock is taken.
+The text is one line of JSON; with `released` in it, or in an empty file, the directory was let go. A holder touches the
+file as long as it lives, and the file system's own clock dates that. Knows texts and ages. Does not know flock, nor
+when a lock is taken.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class Mark:
         """None if the directory was let go, or the text is torn."""
         try:
             found = json.loads(self.line)
+            if found.get("released"):
+                return None
             return Holder(
                 host=str(found["host"]),
                 boot_id=str(found["boot_id"]),
@@ -78,7 +81,7 @@ class Mark:
                 start=str(found["start"]),
                 argv=tuple(map(str, found["argv"])),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def is_fresh(self, now: float) -> bool:
@@ -102,6 +105,11 @@ def signature(me: Identity, argv: Sequence[str], clock: Clock) -> bytes:
     """The line of a new holder, without LF; no other is like it. `argv` must be free of secrets."""
     start = datetime.fromtimestamp(clock.wall(), UTC).isoformat(timespec="seconds")
     return dump({**asdict(me), "start": start, "argv": list(argv), "token": secrets.token_hex(8)})
+
+
+def released(line: bytes) -> bytes:
+    """A holder's line when it lets the directory go."""
+    return line.removesuffix(b"}") + b',"released":true}'
 
 
 def look(directory: Path) -> Mark | None:

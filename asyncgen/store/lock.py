@@ -11,7 +11,8 @@ each machine keeps to itself after `SETTLE`; and one that was suspended for long
 on, whether its place is taken. That is no fence: a write that had begun still lands, in a file of the writer's own. So
 two writers may do one episode twice, but never mix files.
 
-The file is never removed by a release, only emptied. Knows locks and beats. Does not know what the directory holds.
+The file is never removed by a release, which only says so in it. Knows locks and beats. Does not know what the
+directory holds.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from asyncgen.store.holder import (
     look,
     perhaps_in_use,
     read_holder,
+    released,
     server_now,
     signature,
     taken_over,
@@ -155,8 +157,9 @@ class Lock:
         if self._heart.is_alive():
             self._heart.join()
         if self._line and self.is_ours():
-            with suppress(OSError):  # a text that stays is one of a dead process
+            with suppress(OSError):  # a text that stays as it was is one of a dead process
                 self._files.truncate(self._descriptor, 0)
+                self._files.write_all(self._descriptor, released(self._line) + b"\n")
         self._files.close(self._descriptor)
         self._descriptor = None
 

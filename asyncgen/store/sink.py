@@ -65,9 +65,10 @@ class Blocked:
     limit: bool = False
     """It is no full disk, but the limit on a file's size."""
 
-    def __str__(self) -> str:
-        what = "file size limit (ulimit -f)" if self.limit else "disk full"
-        return f"{what}: {self.need} bytes needed, {self.free} free"
+    def at(self, directory: Path) -> str:
+        """In words."""
+        hint = "; a limit on the size of files (ulimit -f) stands in the way" if self.limit else ""
+        return f"disk full: {self.need} bytes needed, {self.free} free at {directory}{hint}"
 
 
 class Sink:
@@ -170,7 +171,7 @@ class Sink:
             self._tell(now)
         over = self._clock.monotonic() - since >= self.limits.disk_wait
         if over or self.stop.wait(self.limits.poll_seconds):
-            raise TemporaryError(f"{now} at {self._directory}; run the same command again when there is room")
+            raise TemporaryError(f"{now.at(self._directory)}; run the same command again when there is room")
 
     def _tell(self, blocked: Blocked | None) -> None:
         self.blocked = blocked

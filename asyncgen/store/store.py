@@ -361,7 +361,7 @@ class Store:
 def _state_text(directory: Path, blocked: Blocked | None) -> str:
     if blocked is None:
         return f"there is room again at {directory}: going on"
-    return f"{blocked} at {directory}; waiting for room, {blocked.wait:g} s at most (--store.disk-wait)"
+    return f"{blocked.at(directory)}; waiting for room, {blocked.wait:g} s at most (--store.disk-wait)"
 
 
 def _undo(directory: Path, made: tuple[Path, ...], lock: Lock | None, files: FileLayer) -> None:

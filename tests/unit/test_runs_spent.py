@@ -111,7 +111,7 @@ def test_counters_of_a_start_are_those_of_its_traces() -> None:
     }  # fmt: skip
 
 
-async def test_a_run_says_once_a_minute_what_it_has_done() -> None:
+async def test_a_run_says_what_it_has_done_soon_and_then_once_a_minute() -> None:
     run = CountedRun()
     events: list[dict[str, Any]] = []
     run.store.events = SimpleNamespace(write=lambda event, **fields: events.append({"event": event, **fields}))
@@ -129,7 +129,7 @@ async def test_a_run_says_once_a_minute_what_it_has_done() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await note_states(run, Looked())
-    assert [one["event"] for one in events] == ["counters"] * 3
+    assert [one["event"] for one in events] == ["counters"] * 8  # after 1, 2, 4, 8, 16, 32, 64 seconds, and so on
     assert events[0] == {
         "event": "counters", "done": 1, "failed": 0, "skipped": 0, "turns": 1, "tool_calls": 0, "prompt_tokens": 10,
         "completion_tokens": 5, "requests": 1, "retries": 0,
