@@ -61,12 +61,12 @@ class Workers:
         return result  # type: ignore[no-any-return]  # it came through a pipe
 
     def close(self) -> None:
-        """End every worker."""
+        """End every worker. A thread that is in the middle of something is not waited for: it may hang."""
         for child in self._children:
             child.kill()
         self._children.clear()
         self._idle.clear()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._waiting.shutdown(wait=True, cancel_futures=True)
 
 

@@ -132,8 +132,10 @@ def test_a_tool_that_sleeps_in_its_thread_does_not_keep_the_run_from_its_seal(ro
         try:
             wait_until(lambda: bool(list((out / "traces").glob("*.part"))) and len(server.answered) > 2)
             process.send_signal(signal.SIGTERM)
-            wait_until(lambda: bool(list((out / "traces").glob("*.jsonl"))) and not (out / "LOCK").read_bytes(), 8)
-            assert process.poll() is None
+            wait_until(
+                lambda: bool(list((out / "traces").glob("*.jsonl"))) and b"released" in (out / "LOCK").read_bytes(), 8
+            )
+            assert process.wait(8) == 143  # nor from its end
         finally:
             process.kill()
             ended(process)

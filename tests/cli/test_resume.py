@@ -189,6 +189,7 @@ def test_an_interrupt_before_the_first_request_leaves_no_directory(photos: Path,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.deep  # six kills of a multi-turn job are always tried (test_random_kills)
 def test_ten_kills_lose_no_saved_trace_and_double_none(tmp_path: Path):
     rows = 60
     photos = save_photos(tmp_path / "photos", rows)
@@ -317,8 +318,8 @@ def test_temperatures_for_more_rollouts_go_on_from_a_run_that_had_one_temperatur
     ("starts", "codes"),
     [
         ([("2", "[.7, .1]"), ("2", "")], [0, 2]),
-        ([("2", "[.7, .1]"), ("1", ""), ("2", "[.7, .3]")], [0, 0, 2]),
-        ([("2", ""), ("1", "[.7]"), ("2", "[.7, .9]")], [0, 0, 2]),
+        pytest.param([("2", "[.7, .1]"), ("1", ""), ("2", "[.7, .3]")], [0, 0, 2], marks=pytest.mark.deep),
+        pytest.param([("2", ""), ("1", "[.7]"), ("2", "[.7, .9]")], [0, 0, 2], marks=pytest.mark.deep),
         ([("1", ""), ("2", "[.7, .9]"), ("1", "[.7]"), ("2", "[.7, .9]")], [0, 0, 0, 0]),
         ([("2", "[.7, .9, 1.1]"), ("3", "[.7, .9, 1.3]")], [0, 0]),
     ],

@@ -99,6 +99,11 @@ def kind_of(path: Path) -> str:
     return name.removesuffix(".jsonl")
 
 
+def _half(data: memoryview) -> int:
+    """Bytes of it; never whole lines, though the half of two lines of one length is one."""
+    return max(1, len(data) // 2 - 3)
+
+
 class KillingFiles(FileLayer):
     """The real disk, up to the `nth` call (from 1) that the point names."""
 
@@ -135,7 +140,7 @@ class KillingFiles(FileLayer):
     def write(self, descriptor: int, data: memoryview) -> int:
         dies = self._is_it("write", self._kinds[descriptor])
         if dies and self._point.when != "before":
-            super().write(descriptor, data[: len(data) // 2] if self._point.when == "half" else data)
+            super().write(descriptor, data[: _half(data)] if self._point.when == "half" else data)
         if dies:
             _die()
         return super().write(descriptor, data)

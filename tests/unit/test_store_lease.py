@@ -52,7 +52,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def test_a_living_holder_on_another_machine_is_named_with_its_last_sign_of_life_and_when_to_come_again(tmp_path):
-    leave_lock(tmp_path, age=20.0)
+    leave_lock(tmp_path, age=20.2)
     with pytest.raises(DirectoryInUse) as caught:
         take_here(tmp_path, NodeLocalFlock())
     assert str(caught.value) == (
@@ -62,7 +62,7 @@ def test_a_living_holder_on_another_machine_is_named_with_its_last_sign_of_life_
 
 
 def test_a_refused_start_leaves_no_file_and_no_sign_of_life(tmp_path):
-    leave_lock(tmp_path, age=20.0)
+    leave_lock(tmp_path, age=20.2)
     before = look(tmp_path)
     with pytest.raises(DirectoryInUse):
         take_here(tmp_path, DISK)
@@ -125,7 +125,7 @@ def test_a_directory_that_was_let_go_takes_another_machine_at_once(tmp_path):
 
 @pytest.mark.parametrize("files", [DISK, NoFlock(), NodeLocalFlock()])
 def test_the_early_look_knows_the_lease_and_writes_nothing(tmp_path, files: FileLayer):
-    leave_lock(tmp_path, age=20.0)
+    leave_lock(tmp_path, age=20.2)
     before = look(tmp_path)
     with pytest.raises(DirectoryInUse, match=r"pid 22 on there .* last sign of life 20 s ago; .* run again in 40 s"):
         refuse_if_held(tmp_path, files, me=HERE)
@@ -145,7 +145,7 @@ def test_the_early_look_sees_a_lock_that_is_held(tmp_path):
 
 
 def test_status_shows_a_holder_on_another_machine_as_long_as_it_gives_signs_of_life(tmp_path):
-    leave_lock(tmp_path, age=20.0)
+    leave_lock(tmp_path, age=20.2)
     assert is_live(tmp_path, [])
     set_age(tmp_path, LEASE + 1)
     assert not is_live(tmp_path, [])
