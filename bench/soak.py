@@ -103,7 +103,7 @@ def soak(episodes: int, turns: int) -> str:
 def section(one_turn: int = 200_000, ten_turns: int = 5_000) -> list[str]:
     """The lines of its section."""
     return [
-        "128 requests in flight at 0.02 s; what comes after the first tenth, against its end.",
+        "128 requests in flight at 0.02 s, each with a socket; what comes after the first tenth, against its end.",
         "",
         "| episodes of turns | wall s | MB of traces | RSS MiB | growth | open files | growth | threads | growth |",
         "|---|---|---|---|---|---|---|---|---|",
