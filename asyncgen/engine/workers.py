@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
@@ -19,6 +20,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+LINGER = 1.0
+"""Seconds that threads get to end what they are at."""
 THREADS = min(8, (os.cpu_count() or 1) + 2)
 PROCESSES = max(1, (os.cpu_count() or 1) - 1)
 START_SECONDS = 60.0
@@ -26,7 +29,7 @@ START_SECONDS = 60.0
 
 
 class Workers:
-    """One a run. `close` ends the processes, hung ones too, and waits for the threads."""
+    """One a run. `close` ends the processes, hung ones too, and waits a moment for the threads."""
 
     def __init__(self, *, threads: int = THREADS, processes: int = PROCESSES) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="asyncgen-offload")
@@ -61,12 +64,15 @@ class Workers:
         return result  # type: ignore[no-any-return]  # it came through a pipe
 
     def close(self) -> None:
-        """End every worker. A thread that is in the middle of something is not waited for: it may hang."""
+        """End every worker. A thread that is in the middle of something is waited for a moment only: it may hang."""
         for child in self._children:
             child.kill()
         self._children.clear()
         self._idle.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        end = time.monotonic() + LINGER
+        for thread in list(self._threads._threads):  # noqa: SLF001  # the pool itself waits for ever, or not at all
+            thread.join(max(0.0, end - time.monotonic()))
         self._waiting.shutdown(wait=True, cancel_futures=True)
 
 
