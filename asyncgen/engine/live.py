@@ -251,19 +251,19 @@ class LiveEpisode:
     async def _results(self, action: RunCalls) -> list[CallResult]:
         """What the turn's calls give: the journal's word, or theirs. Their pictures are made again, and compared."""
         past = self._log.next_results()
-        if past is not None and past.can_be_made:
+        if past is None:
+            self._note_resumed(len(self._state.turns))
+            results = await self._run_calls(action)
+            await self._log.add_results(results, self._context.pictures, self._spent)
+            return results
+        if past.can_be_made:
             for picture in past.pictures:
                 await self._make_again(picture)
-        elif past is not None:
+        else:
             await self._run_calls(action)
-        if past is not None:
-            self._log.check_pictures(past, self._context.pictures)
-            self._take_back(past.spent)
-            return past.call_results(action.calls, self._context.pictures)
-        self._note_resumed(len(self._state.turns))
-        results = await self._run_calls(action)
-        await self._log.add_results(results, self._context.pictures, self._spent)
-        return results
+        self._log.check_pictures(past, self._context.pictures)
+        self._take_back(past.spent)
+        return past.call_results(action.calls, self._context.pictures)
 
     async def _make_again(self, picture: Mapping[str, Json]) -> None:
         try:

@@ -115,7 +115,7 @@ class TurnLog:
     ) -> None:
         """`sampling`: of its requests. A rollout without a trace may get another temperature under one config."""
         self._journal = journal
-        self._salt = zlib.crc32(dump(sampling))
+        self._salt = zlib.crc32(dump(sampling)) if journal else 0  # most tasks have one turn, and no journal
         self._id = trace_id
         self._key = key
         self._config_id = config_id

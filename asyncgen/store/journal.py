@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from asyncgen.core.types import Json
 from asyncgen.store.chains import read_chains
 from asyncgen.store.files import FileLayer
+from asyncgen.store.growing import GrowingFile
 from asyncgen.store.layout import JOURNAL, QUARANTINE, journal_files, journal_path
 from asyncgen.store.line import line_crc, line_key, parse_line, sealed_line
 from asyncgen.store.scan import pack, split_lines
@@ -63,10 +64,8 @@ class Journal:
         self._writer = writer
         self._files = files
         self._number = 0
-        self._path: Path | None = None
-        self._descriptor = -1
-        self._size = 0
-        self._torn = False
+        self._file: GrowingFile | None = None
+        """The newest; None before the first entry."""
         self._older: list[Path] = []
         """Files of this writer whose open entries are not all in the newest one yet."""
         self._open: dict[int, _Open] = {}
@@ -149,37 +148,18 @@ class Journal:
             self._append(data, now)
 
     def _append(self, data: bytes, now: float) -> None:
-        if self._path is None:
-            self._begin()
-        if self._torn:
-            self._cut()
-        try:
-            self._files.write_all(self._descriptor, data)
-        except OSError:
-            self._torn = True
-            self._cut()
-            raise
-        self._size += len(data)
+        file = self._file or self._begin()
+        file.append(data)
         if self.unsynced_since is None:
             self.unsynced_since = now
 
-    def _begin(self) -> None:
+    def _begin(self) -> GrowingFile:
         """The next file."""
         self._files.make_directories(self._directory / JOURNAL)
         path = journal_path(self._directory, self._writer, self._number)
-        descriptor = self._files.create(path)
-        try:
-            self._files.sync_directory(path.parent)
-        except OSError:
-            self._files.close(descriptor)
-            self._files.unlink(path)
-            raise
+        self._file = GrowingFile(path, self._files)
         self._number += 1
-        self._path, self._descriptor, self._size, self._torn = path, descriptor, 0, False
-
-    def _cut(self) -> None:
-        self._files.truncate(self._descriptor, self._size)
-        self._torn = False
+        return self._file
 
     def close_episode(self, key: Key) -> None:
         """Its trace is saved."""
@@ -195,43 +175,44 @@ class Journal:
     @property
     def path(self) -> Path:
         """Of the file that is written to, or the next one to be."""
-        return self._path or journal_path(self._directory, self._writer, self._number)
+        return self._file.path if self._file else journal_path(self._directory, self._writer, self._number)
 
     def sync(self) -> None:
         """What is written is durable, as far as it was written before the call."""
-        if self.unsynced_since is None or self.broken:
+        if self.unsynced_since is None or self.broken or self._file is None:
             return
         since, self.unsynced_since = self.unsynced_since, None
         try:
-            self._files.sync(self._descriptor)
+            self._file.sync()
         except OSError:
             self.broken = True
             self.unsynced_since = since
             raise
 
-    def _sync_last(self, descriptor: int) -> None:
+    def _sync_last(self, file: GrowingFile) -> None:
         """Of a file that nothing is written to any more: it is still needed where the copy of it fails."""
         try:
-            self._files.sync(descriptor)
+            file.sync()
         except OSError:
             self.broken = True
             raise
         finally:
-            self._files.close(descriptor)
+            file.close()
 
     @property
     def is_long(self) -> bool:
         """Whether it is to be rotated."""
-        return self._size > ROTATE_BYTES and self._size > 2 * sum([one.bytes for one in list(self._open.values())])
+        size = self._file.size if self._file else 0
+        return size > ROTATE_BYTES and size > 2 * sum([one.bytes for one in list(self._open.values())])
 
     def rotate(self, now: float) -> None:
         """Go on in a new file, with the open episodes' entries, and remove the old one. A crash in between leaves
         entries twice, which `seq` tells."""
         with self._lock:
-            before, path = self._descriptor, self._path
+            before = self._file
             self._begin()
-        if path is not None:
-            self._older.append(path)
+        if before is not None:
+            self._older.append(before.path)
             self._sync_last(before)
         for older in self._older:
             for data in _copied(older, set(self._open)):
@@ -247,10 +228,10 @@ class Journal:
             if self._open or keep:
                 self.sync()
         finally:
-            if self._path is not None:
-                self._files.close(self._descriptor)
-        own = [*self._older, *([self._path] if self._path else [])]
-        self._path = None
+            if self._file is not None:
+                self._file.close()
+        own = [*self._older, *([self._file.path] if self._file else [])]
+        self._file = None
         if not (self._open or keep):
             self._remove(own)
         elif self._failed:

@@ -26,6 +26,8 @@ class Ledger:
     def __init__(self, directory: Path) -> None:
         self.totals = Totals()
         """What the episodes of the starts before have cost."""
+        self.scanned = 0
+        """Shards that were read line by line, for want of a catalog."""
         self.done = DoneIndex(keys.packed for keys in self._keys(directory, "traces"))
         reasons = dict(chain.from_iterable(keys.each() for keys in self._keys(directory, "failed")))
         for packed in self.done.among(reasons):
@@ -41,6 +43,7 @@ class Ledger:
         shards = sealed_shards(directory, kind)
         catalogs = read_catalogs(shards, keys_only=True)
         for shard in shards:
+            self.scanned += shard not in catalogs
             keys = catalogs[shard].keys if shard in catalogs else keys_of(keyed_lines(shard), kind)
             self.totals += keys.totals
             yield keys

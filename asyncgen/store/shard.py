@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from asyncgen.store.files import FileLayer
+from asyncgen.store.growing import GrowingFile
 from asyncgen.store.layout import sealed_path, suspect_path
 
 
@@ -34,49 +35,33 @@ class ShardWriter:
         """Create the file. `now` (monotonic seconds) is its birth. What fails leaves no file."""
         self.path = path
         self.opened = now
-        self.size = 0
-        """Bytes of whole lines."""
         self.lines = 0
         self.unsynced = 0
         """Lines that a power loss may take."""
         self.unsynced_since = now
         self.broken = False
         """A sync failed: what the disk holds is unknown, and a second sync may lie. Never used again."""
-        self._torn = False
         self._files = files
-        self._descriptor = files.create(path)
-        try:
-            files.sync_directory(path.parent)
-        except OSError:
-            files.close(self._descriptor)
-            files.unlink(path)
-            raise
+        self._file = GrowingFile(path, files)
+
+    @property
+    def size(self) -> int:
+        """Bytes of whole lines."""
+        return self._file.size
 
     def append(self, data: bytes, lines: int, now: float) -> None:
         """Write whole lines. On an error the file is cut back to the last good line before the error goes on."""
-        if self._torn:
-            self._cut()
-        try:
-            self._files.write_all(self._descriptor, data)
-        except OSError:
-            self._torn = True
-            self._cut()
-            raise
+        self._file.append(data)
         self.unsynced_since = self.unsynced_since if self.unsynced else now
-        self.size += len(data)
         self.lines += lines
         self.unsynced += lines
-
-    def _cut(self) -> None:
-        self._files.truncate(self._descriptor, self.size)
-        self._torn = False
 
     def sync(self) -> int:
         """Make the lines durable; how many became so."""
         synced = self.unsynced
         if synced:
             try:
-                self._files.sync(self._descriptor)
+                self._file.sync()
             except OSError:
                 self.broken = True
                 self.path = set_apart(self.path, self._files)
@@ -87,11 +72,10 @@ class ShardWriter:
     def seal(self) -> int:
         """Sync, rename to `.jsonl`, close; how many lines became durable. An empty file is deleted."""
         try:
-            if self._torn:
-                self._cut()
+            self._file.mend()
             synced = self.sync()
         finally:
-            self._files.close(self._descriptor)
+            self._file.close()
         if self.lines:
             self._files.rename(self.path, sealed_path(self.path))
         else:
@@ -101,4 +85,4 @@ class ShardWriter:
 
     def abandon(self) -> None:
         """Close without sealing: the next start recovers what is whole."""
-        self._files.close(self._descriptor)
+        self._file.close()

@@ -18,7 +18,6 @@ from typing import Any, Self
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import InputError, TemporaryError
 from asyncgen.core.trace import Failure, Trace
-from asyncgen.store.catalog import read_catalogs
 from asyncgen.store.cataloguer import Cataloguer
 from asyncgen.store.events import EventLog
 from asyncgen.store.files import DISK, FileLayer
@@ -314,8 +313,7 @@ class Store:
 
         `say` is told where that takes seconds.
         """
-        shards = [shard for kind in KINDS for shard in sealed_shards(self.directory, kind)]
-        wanting = len(shards) - len(read_catalogs(shards, keys_only=True))
+        wanting = self._ledger.scanned
         if wanting >= MANY_CATALOGS:
             say(f"making {wanting} catalogs, which save reading the shards; Ctrl-C puts that off to the next start")
         self._catch_up()

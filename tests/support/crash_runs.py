@@ -153,8 +153,8 @@ class Life:
         store._queue._pool.shutdown(wait=True)
         for shard in store._sink._open.values():
             shard.abandon()
-        if store._journal._path is not None:
-            closed(store._journal._descriptor)
+        if store._journal._file is not None:
+            store._journal._file.close()
         if store.events._descriptor is not None:
             closed(store.events._descriptor)
         store._lock.release()
