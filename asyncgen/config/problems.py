@@ -32,6 +32,10 @@ def problems(job: Job) -> list[str]:
             f"episode.rollouts is {job.episode.rollouts}: give 1 to {MAX_ROLLOUTS}",
         ),
         (job.episode.max_turns >= 1, f"episode.max_turns is {job.episode.max_turns}: give 1 or more"),
+        (
+            (job.episode.max_context or 1) >= 1,
+            f"episode.max_context is {job.episode.max_context}: give 1 or more tokens, or null",
+        ),
         (job.episode.deadline > 0, f"episode.deadline is {job.episode.deadline}: give seconds above 0"),
         (job.episode.max_pixels >= 784, f"episode.max_pixels is {job.episode.max_pixels}: give 784 or more"),
         (

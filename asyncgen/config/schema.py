@@ -95,6 +95,8 @@ class Episode:
     """Turns of an episode, the final turn not counted."""
     final_turn: bool = True
     """After max_turns turns without an answer, one more without tools asks for it."""
+    max_context: int | None = None
+    """Tokens of a conversation from which on the next turn is the final one, without tools; null: no such limit."""
     deadline: float = 7200.0
     """Seconds of requests and tools that an episode may take; waiting for a server does not count."""
     max_pixels: int = 12_845_056

@@ -12,6 +12,7 @@ Knows nothing of who raises them.
     └── AccountError         77   the server refuses the key, or the account has no quota left
     EpisodeError                  ends one episode with a typed reason, never the run
     ToolError                     a text for the model; the episode goes on
+    └── ToolDownError             the same, and so many of them pause the run
 """
 
 from __future__ import annotations
@@ -96,3 +97,8 @@ class EpisodeError(Exception):
 
 class ToolError(Exception):
     """A tool cannot do what it was asked; `str()` is what the model is told, and what to do about it."""
+
+
+class ToolDownError(ToolError):
+    """The service behind a tool does not answer: no fault of the model's. `str()` is what the model is told while
+    such calls are few; when they are many, calls of this tool wait until one passes."""

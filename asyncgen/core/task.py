@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from asyncgen.core.errors import EpisodeError, FailReason
-from asyncgen.core.types import ImageRef, Message, Part, Reward, Sample, Tool, Turn
+from asyncgen.core.types import ImageRef, Json, Message, Part, Reward, Sample, Tool, Turn
 
 IMAGE_MARKER = "<image>"
 
@@ -44,6 +44,10 @@ class Task:
     """What the final turn asks, after `episode.max_turns` turns without an answer."""
     answer_first: bool = False
     """With an answer and a tool call in one turn, end with the answer instead of running the call."""
+    dialect: Literal["tool_call", "search"] = "tool_call"
+    """How calls are written in text: `<tool_call>` with JSON, or `<search>` with the query alone (Search-R1)."""
+    stop: tuple[str, ...] = ()
+    """Strings at which a turn ends: sent as `stop`, and cut off where a server does not stop there."""
 
     tools: ClassVar[Sequence[Tool]] = ()
     rewards: ClassVar[Sequence[Reward]] = ()
@@ -55,6 +59,16 @@ class Task:
     """Dataset columns that must be there before the run starts."""
     difficulty: ClassVar[str] = ""
     """The column for `order: hardest_first`, low = hard."""
+    flags: ClassVar[Mapping[str, str]] = {}
+    """Further names of settings: `{"max-samples": "dataset.num_samples"}` gives jobs of this task the flag
+    `--max-samples` and the variable `MAX_SAMPLES`. `base_url` and `model` are settings too."""
+
+    def fitted(self, columns: Sequence[str]) -> Task:  # noqa: ARG002  # an override uses them
+        """This task for rows with these columns: itself, or a copy with other options. Called once, before the run.
+
+        Raises InputError where it can do nothing with such rows.
+        """
+        return self
 
     def prompt(self, sample: Sample) -> Sequence[Message]:
         """The messages that open the conversation: by default system + user, filled in, with the images."""
@@ -80,6 +94,11 @@ class Task:
     def reply(self, sample: Sample, turns: Sequence[Turn]) -> Sequence[Message] | None:  # noqa: ARG002  # an override uses them
         """What to say after a turn with neither call nor answer; None ends the episode."""
         return None
+
+    def request(self, sample: Sample, turns: Sequence[Turn], final: bool) -> Mapping[str, Json]:  # noqa: ARG002  # same
+        """Fields of the next turn's request over the job's sampling, e.g. a grammar. `turns`: those so far; `final`:
+        it is the one without tools that asks for the answer."""
+        return {}
 
 
 def fill(template: str, data: Mapping[str, Any]) -> str:

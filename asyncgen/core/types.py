@@ -5,7 +5,7 @@ Knows their shapes. Knows nothing of how they are read, sent, drawn or stored.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -251,6 +251,10 @@ class Context(Protocol):
 
     async def complete(self, messages: Sequence[Message], **sampling: Json) -> Completion:
         """Ask a model (a judge, say) through the run's own endpoints, under the same limits."""
+
+    def shared(self, make: Callable[..., T], *args: Hashable) -> T:
+        """The run's one `make(*args)`, made when it is first asked for: a client with its connections, a cache. If it
+        has `async run()`, that is started in the background, and cancelled when the run ends."""
 
 
 NAME_LETTERS = "A-Za-z0-9_-"

@@ -6,7 +6,7 @@ Knows the episode that it belongs to. Does not know turns.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from asyncgen.core.types import Completion, Json, Message, Picture, Sample
 from asyncgen.engine.conversation import Conversation
 from asyncgen.engine.events import BEGUN
 from asyncgen.engine.requests import Budget, OutOfTimeError, Requests
+from asyncgen.engine.services import Services
 from asyncgen.engine.workers import Workers
 from asyncgen.tools.gallery import Gallery
 
@@ -70,12 +71,14 @@ class EpisodeContext(TaskContext):
         gallery: Gallery,
         workers: Workers,
         requests: Requests,
+        services: Services,
         sampling: Mapping[str, Json],
         deadline: float,
     ) -> None:
         super().__init__(task, sample, workers)
         self._gallery = gallery
         self._requests = requests
+        self._services = services
         self._sampling = sampling
         self._deadline = deadline
         self._pictures: list[Picture] = []
@@ -148,3 +151,7 @@ class EpisodeContext(TaskContext):
             text = f"context.complete: no answer within {self._deadline:g} s; raise episode.deadline"
             raise EpisodeError(FailReason.TIMEOUT, text) from error
         return answer.completion
+
+    def shared(self, make: Callable[..., T], *args: Hashable) -> T:
+        """The run's one `make(*args)`."""
+        return self._services.get(make, *args)

@@ -51,6 +51,8 @@ SEAL_SHARE = 0.1
 """Of the grace, kept for sealing: who gave it (Slurm, Kubernetes) kills when it is over."""
 REFUSED_LIMIT = 20
 """So many episodes refused with HTTP 400 before the first trace: the run stops."""
+TOOLS = "tools"
+"""Who pauses a run in which a tool is down."""
 _CRASHES = {FailReason.INTERNAL, FailReason.TOOL_CRASH}
 
 
@@ -143,6 +145,7 @@ class Driver:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._aside(self._ticker())
+                self._setting.services.own(self._aside)
                 self.tell(Tick())
                 await self._finished.wait()
                 for side in self._side:
@@ -241,6 +244,7 @@ class Driver:
             now = self._clock.monotonic()
             self.tell(Tick())
             self._look_at_store()
+            self._look_at_tools(now)
             self._look_at_outage(now)
             self._progress.notice = self.hindrance or "; ".join(self._pauses.values())
             if self._cancel_at is not None and now >= self._cancel_at:
@@ -251,6 +255,17 @@ class Driver:
         if bool(notice) != self._scheduler.blocked:
             self.tell(Blocked(bool(notice)))
         self.hindrance = notice or (f"stopping: {self._failure}" if self._failure else "")
+
+    def _look_at_tools(self, now: float) -> None:
+        """While a tool is down no turn is asked for: its answer would be a trace without what the tool is for."""
+        gate = self._setting.gate
+        down = gate.down_since()
+        if down is not None and self._max_outage is not None and now - down >= self._max_outage:
+            raise TemporaryError(f"{gate.notice()} (for {now - down:.0f} s now); run the same command again")
+        notice = "" if self._cancel_at is not None else gate.notice()
+        self.hindrance = self.hindrance or notice
+        if bool(notice) != (TOOLS in self._pauses):
+            self.pause(notice, by=TOOLS)
 
     def _look_at_outage(self, now: float) -> None:
         pool = self._scheduler.pool

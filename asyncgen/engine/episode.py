@@ -19,7 +19,6 @@ from asyncgen.core.types import (
     Completion,
     Json,
     Message,
-    Part,
     Sample,
     StopReason,
     Tool,
@@ -29,12 +28,16 @@ from asyncgen.core.types import (
     Turn,
 )
 from asyncgen.endpoint.arguments import canonical_arguments, parse_arguments
-from asyncgen.endpoint.text_calls import scan_calls, split_thinking, without_calls
+from asyncgen.endpoint.dialects import DIALECTS, Dialect
+from asyncgen.endpoint.text_calls import split_thinking
+from asyncgen.engine.result_messages import result_messages
 
 MAX_CALLS = 8
 """Calls of one turn that are run; the rest get an error text."""
 SAME_CALL_LIMIT = 3
 """The call that makes it so many alike in a row is told so instead of being run."""
+CHARACTERS_A_TOKEN = 3
+"""A low guess: more of them are seen in English, fewer in Chinese."""
 NOT_OFFERED = "not run: no tools were offered in this turn"
 """The error of a call in a turn in which only an answer was asked for."""
 
@@ -51,6 +54,13 @@ class Plan:
     tools: Mapping[str, Tool]
     max_turns: int
     final_turn: bool
+    max_context: int | None = None
+    """Tokens of the conversation from which on the next turn is the final one."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How calls stand in text."""
+        return DIALECTS[self.task.dialect]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +156,7 @@ def decide(plan: Plan, state: EpisodeState) -> Step:
     calls = _calls(plan, turn)
     if not plan.tools or state.final:
         return _without_tools(plan, state, calls)
-    answer = plan.task.answer(without_calls(turn.visible))
+    answer = plan.task.answer(plan.dialect.without(turn.visible))
     if answer and (not calls or plan.task.answer_first):
         state = _unanswered(state, calls, "not run: the answer came in the same turn")
         return state, Finish(stop=StopReason.ANSWERED, answer=answer, final_response=turn.visible)
@@ -157,7 +167,7 @@ def decide(plan: Plan, state: EpisodeState) -> Step:
 
 def on_results(plan: Plan, state: EpisodeState, results: Sequence[CallResult]) -> Step:
     """The calls of the latest turn are answered."""
-    return _ask(plan, _with_results(state, results), result_messages(results))
+    return _ask(plan, _with_results(state, results), result_messages(results, plan.dialect))
 
 
 def on_break(
@@ -179,7 +189,7 @@ def _without_tools(plan: Plan, state: EpisodeState, calls: Sequence[ToolCall]) -
     """A turn in which nothing could be called: calls are kept in the trace, and not run."""
     state = _unanswered(state, calls, NOT_OFFERED)
     turn = state.turns[-1]
-    if answer := plan.task.answer(turn.visible if not plan.tools else without_calls(turn.visible)):
+    if answer := plan.task.answer(turn.visible if not plan.tools else plan.dialect.without(turn.visible)):
         return state, Finish(stop=StopReason.ANSWERED, answer=answer, final_response=turn.visible)
     if state.final:
         return state, _finish(plan, state, StopReason.MAX_TURNS)
@@ -189,7 +199,7 @@ def _without_tools(plan: Plan, state: EpisodeState, calls: Sequence[ToolCall]) -
 def _follow_up(plan: Plan, state: EpisodeState) -> Step:
     """Neither call nor answer."""
     used_up = len(state.turns) >= plan.max_turns
-    if used_up and plan.final_turn:
+    if (used_up and plan.final_turn) or _context_used_up(plan, state, ()):
         return _ask(plan, state, ())
     reply = plan.task.reply(plan.sample, state.turns)
     if not reply:
@@ -200,13 +210,27 @@ def _follow_up(plan: Plan, state: EpisodeState) -> Step:
 
 
 def _ask(plan: Plan, state: EpisodeState, messages: tuple[Message, ...]) -> Step:
-    """The next turn, or the final one when the turns are used up."""
-    final = len(state.turns) >= plan.max_turns
+    """The next turn, or the final one when the turns, or the context, are used up."""
+    final = len(state.turns) >= plan.max_turns or _context_used_up(plan, state, messages)
     if final:
         messages = _with_text(messages, plan.task.final_user)
     state = replace(state, asked=messages, final=final)
     tools = plan.mode is ToolMode.NATIVE and not final
     return state, Ask(messages=(_own_message(plan, state.turns[-1]), *messages), tools=tools)
+
+
+def _context_used_up(plan: Plan, state: EpisodeState, messages: Sequence[Message]) -> bool:
+    """Whether the conversation, with these messages, has `max_context` tokens: as the server counted the last turn's
+    (of one that does not count, by its characters), and those that came since by their characters."""
+    if plan.max_context is None:
+        return False
+    usage = state.turns[-1].completion.usage
+    counted = usage.prompt_tokens + usage.completion_tokens
+    texts = [message.text for message in messages]
+    if not counted:
+        texts += [message.text for turn in state.turns for message in turn.messages]
+        texts += [turn.completion.content for turn in state.turns]
+    return counted + sum(map(len, texts)) // CHARACTERS_A_TOKEN >= plan.max_context
 
 
 def _finish(plan: Plan, state: EpisodeState, stop: StopReason) -> Finish:
@@ -224,7 +248,7 @@ def last_reading(task: Task, turns: Sequence[Turn], stop: StopReason, *, tools: 
     last = turns[-1]
     turn = _last_said(turns) or last
     text = "" if turn is not last and turn.results else turn.visible
-    text = without_calls(text) if tools else text
+    text = DIALECTS[task.dialect].without(text) if tools else text
     if stop is StopReason.LENGTH:
         answer = task.answer(text) if turn is last else ""
         return Finish(stop=stop, answer=answer, final_response=turn.visible)
@@ -247,7 +271,7 @@ def _last_said(turns: Sequence[Turn]) -> Turn | None:
 def _calls(plan: Plan, turn: Turn) -> tuple[ToolCall, ...]:
     """All calls of a turn: native ones, then those written in visible text. Ids are there, and each is its own."""
     native = turn.completion.tool_calls
-    written = scan_calls(turn.visible, turn=turn.number, first=len(native) + 1) if plan.tools else ()
+    written = plan.dialect.scan(turn.visible, turn=turn.number, first=len(native) + 1) if plan.tools else ()
     if not native and not written:
         return ()
     given = {call.id for call in native}
@@ -340,44 +364,3 @@ def _with_text(messages: tuple[Message, ...], text: str) -> tuple[Message, ...]:
         return (*messages, Message("user", text))
     last = messages[-1]
     return (*messages[:-1], replace(last, content=tuple(join_texts([*last.parts, f"\n\n{text}"]))))
-
-
-def result_messages(results: Sequence[CallResult]) -> tuple[Message, ...]:
-    """Results in the form in which their calls came.
-
-    Native: one short `tool` message a call; pictures follow in one `user` message, since several servers refuse
-    images in `tool` messages. It starts and ends with the tags, so that templates do not take it for a new question
-    and drop the thinking so far. Text: one `user` message with a `<tool_response>` block a call.
-    """
-    native = [result for result in results if result.call.native]
-    messages = [
-        Message("tool", _result_text(result), tool_call_id=result.call.id, name=result.call.name) for result in native
-    ]
-    parts: list[Part] = []
-    if pictures := [picture for result in native for picture in result.result.pictures]:
-        parts += _response_block("", pictures)
-    for result in results:
-        if not result.call.native:
-            parts += _response_block(_result_text(result), result.result.pictures)
-    if parts:
-        messages.append(Message("user", _trimmed(parts)))
-    return tuple(messages)
-
-
-def _result_text(result: CallResult) -> str:
-    return f"Error: {result.error}" if result.error else result.result.text
-
-
-def _response_block(text: str, pictures: Sequence[Part]) -> list[Part]:
-    lines: list[Part] = [text] if text else []
-    lines += pictures
-    block: list[Part] = ["<tool_response>"]
-    for line in lines:
-        block += ["\n", line]
-    return [*block, "\n</tool_response>\n"]
-
-
-def _trimmed(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Neighbouring texts as one, no blank at the end."""
-    *head, last = join_texts(parts)
-    return (*head, last.rstrip() if isinstance(last, str) else last)

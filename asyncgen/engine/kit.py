@@ -5,14 +5,16 @@ Knows how tools reach the model in each mode, and where the tool hint goes. Does
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
 
+from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task, fill
 from asyncgen.core.types import Json, Message, Sample, Tool, ToolMode
-from asyncgen.endpoint.wire import tools_prompt
+from asyncgen.endpoint.dialects import DIALECTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +37,19 @@ class Kit:
         return ToolMode.NATIVE
 
 
-def make_kit(task: Task) -> Kit:
-    """Ask each tool for its schema."""
-    written = [tool.schema(coordinates=task.coordinates, frame=task.frame) for tool in task.tools]
+def make_kit(task: Task, more: Sequence[Tool] = ()) -> Kit:
+    """Ask each tool for its schema: the task's, and those that its job adds. Raises InputError for two of one name."""
+    tools = (*task.tools, *more)
+    for name, count in Counter(tool.name for tool in tools).items():
+        if count > 1:
+            raise InputError(f"two tools have the name {name!r}; leave one of them out")
+    written = [tool.schema(coordinates=task.coordinates, frame=task.frame) for tool in tools]
     schemas = tuple(_without_examples(schema) for schema in written)
     return Kit(
-        tools={tool.name: tool for tool in task.tools},
+        tools={tool.name: tool for tool in tools},
         schemas=schemas,
         schemas_json=orjson.dumps(schemas),
-        prompt=tools_prompt(schemas, written[0]) if schemas else "",
+        prompt=DIALECTS[task.dialect].prompt(schemas, written[0]) if schemas else "",
     )
 
 

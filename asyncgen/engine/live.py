@@ -5,16 +5,16 @@ Knows the order of things in an episode. Does not know other episodes, nor where
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import AsyncgenError, EpisodeError, FailReason, ToolError
+from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.task import Task
 from asyncgen.core.trace import Failure, Trace
-from asyncgen.core.types import CallResult, Json, Sample, StopReason, ToolMode, ToolResult
+from asyncgen.core.types import CallResult, Completion, Json, Sample, StopReason, ToolMode
+from asyncgen.engine.calls import Calls
 from asyncgen.engine.context import EpisodeContext
 from asyncgen.engine.conversation import Conversation
 from asyncgen.engine.episode import (
@@ -23,7 +23,6 @@ from asyncgen.engine.episode import (
     Exchange,
     Finish,
     Plan,
-    PlannedCall,
     RunCalls,
     begin,
     decide,
@@ -37,7 +36,9 @@ from asyncgen.engine.events import BEGUN
 from asyncgen.engine.kit import Kit, opening
 from asyncgen.engine.ledger import Account, Origin, build_trace, failure
 from asyncgen.engine.requests import Budget, OutOfTimeError, Requests, ToolsRefusedError
-from asyncgen.engine.scoring import scored, where
+from asyncgen.engine.scoring import scored
+from asyncgen.engine.services import Services
+from asyncgen.engine.tool_gate import ToolGate
 from asyncgen.engine.turn_log import DivergedError, PastTurn, Spent, TurnJournal, TurnLog
 from asyncgen.engine.workers import Workers
 from asyncgen.tools.gallery import Gallery
@@ -62,6 +63,10 @@ class Setting:
     clock: Clock
     journal: TurnJournal | None = None
     """None: an episode of this run has one turn."""
+    max_context: int | None = None
+    """Tokens from which on the next turn is the final one."""
+    services: Services = field(default_factory=Services)
+    gate: ToolGate = field(default_factory=ToolGate)
 
 
 class _ContextFullError(Exception):
@@ -79,7 +84,8 @@ class LiveEpisode:
         self._rollout = rollout
         self._order = order
         self._hold = hold
-        self._sampling = setting.sampling(sample.index, rollout)
+        stop = {"stop": list(setting.task.stop)} if setting.task.stop else {}
+        self._sampling: Mapping[str, Json] = {**stop, **setting.sampling(sample.index, rollout)}
         self._budget = Budget(deadline=setting.deadline)
         self._context = EpisodeContext(
             task=setting.task,
@@ -87,7 +93,8 @@ class LiveEpisode:
             gallery=setting.gallery,
             workers=setting.workers,
             requests=setting.requests,
-            sampling=self._sampling,
+            services=setting.services,
+            sampling=setting.sampling(sample.index, rollout),
             deadline=setting.deadline,
         )
         self._state = EpisodeState()
@@ -170,6 +177,7 @@ class LiveEpisode:
             tools=setting.kit.tools,
             max_turns=setting.max_turns(self._sample.index),
             final_turn=setting.final_turn,
+            max_context=setting.max_context,
         )
         self._state, action = begin(plan)
         while not isinstance(action, Finish):
@@ -215,11 +223,12 @@ class LiveEpisode:
 
     async def _request(self, ask: Ask) -> PastTurn:
         begun = bool(self._state.turns)
-        requests = self._setting.requests
+        requests, task = self._setting.requests, self._setting.task
+        fields = task.request(self._sample, self._state.turns, self._state.final)
         try:
             answer = await requests.complete(
                 self._conversation.messages,
-                sampling=self._sampling,
+                sampling={**self._sampling, **fields} if fields else self._sampling,
                 tools_json=self._setting.kit.schemas_json if ask.tools else None,
                 budget=self._budget,
                 order=BEGUN if begun else self._order,
@@ -230,7 +239,7 @@ class LiveEpisode:
                 raise _ContextFullError from error
             raise
         self._touch()
-        server, completion = requests.servers[answer.endpoint], answer.completion
+        server, completion = requests.servers[answer.endpoint], _stopped(answer.completion, task.stop)
         if not completion.model:  # some servers do not say: then it is the one that was asked
             completion = replace(completion, model=server.model)
         exchange = Exchange(endpoint=server.target.name, seconds=answer.seconds, attempts=answer.attempts)
@@ -276,9 +285,19 @@ class LiveEpisode:
 
     async def _run_calls(self, action: RunCalls) -> list[CallResult]:
         results: list[CallResult] = []
+        setting = self._setting
+        calls = Calls(
+            tools=setting.kit.tools,
+            context=self._context,
+            budget=self._budget,
+            gate=setting.gate,
+            clock=setting.clock,
+            stopping=lambda: self._log.keeps and setting.requests.draining,
+            touch=self._touch,
+        )
         try:
             for planned in action.calls:
-                results.append(await self._run_call(planned))  # noqa: PERF401  # those so far count when one raises
+                results.append(await calls.run(planned))  # noqa: PERF401  # those so far count when one raises
         except OutOfTimeError:
             error = f"broken off: the episode's deadline of {self._setting.deadline:g} s was over"
             self._state = on_break(self._state, action.calls, results, error)
@@ -288,28 +307,8 @@ class LiveEpisode:
             raise
         return results
 
-    async def _run_call(self, planned: PlannedCall) -> CallResult:
-        if planned.error:
-            return CallResult(call=planned.call, result=ToolResult(text=""), error=planned.error)
-        clock = self._setting.clock
-        tool = self._setting.kit.tools[planned.call.name]
-        started = clock.monotonic()
-        result, error = ToolResult(text=""), ""
-        limit = asyncio.timeout(max(0.0, self._budget.left))
-        try:
-            async with limit:
-                result = await tool(self._context, planned.arguments)
-            if result.pictures:
-                result = replace(result, pictures=tuple(map(self._context.adopt, result.pictures)))
-        except ToolError as refused:
-            error = str(refused)
-        except (EpisodeError, AsyncgenError):
-            raise
-        except Exception as crash:
-            if isinstance(crash, TimeoutError) and limit.expired():
-                raise OutOfTimeError from crash
-            raise EpisodeError(FailReason.TOOL_CRASH, f"{tool.name}: {where(crash)}") from crash
-        finally:
-            self._budget.spent += clock.monotonic() - started
-            self._touch()
-        return CallResult(call=planned.call, result=result, error=error, seconds=clock.monotonic() - started)
+
+def _stopped(completion: Completion, stop: Sequence[str]) -> Completion:
+    """The completion as a server gives it that knows `stop`: without the first such string and what follows it."""
+    ends = [at for one in stop if one and (at := completion.content.find(one)) >= 0]
+    return replace(completion, content=completion.content[: min(ends)]) if ends else completion

@@ -287,6 +287,11 @@ class Requests:
         return all_fail and all(turn.there for turn in self._failing)
 
     @property
+    def draining(self) -> bool:
+        """The run is to end: nothing new is begun."""
+        return self._scheduler.draining
+
+    @property
     def failing(self) -> int:
         """Turns whose latest request failed."""
         return len(self._failing)

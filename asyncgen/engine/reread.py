@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from asyncgen.core.task import Task
 from asyncgen.core.trace import ToolCallRecord, Trace, TurnRecord
 from asyncgen.core.types import CallResult, Completion, StopReason, ToolCall, ToolMode, ToolResult, Turn
-from asyncgen.endpoint.text_calls import split_thinking, without_calls
+from asyncgen.endpoint.dialects import DIALECTS
+from asyncgen.endpoint.text_calls import split_thinking
 from asyncgen.engine.episode import NOT_OFFERED, last_reading
 
 _CUT = {StopReason.LENGTH, StopReason.DEADLINE, StopReason.CONTEXT}
@@ -31,7 +32,7 @@ def reread(task: Task, trace: Trace) -> str:
         return last_reading(task, turns, StopReason(stop), tools=tools).answer
     last = turns[-1]
     if stop != StopReason.MAX_TURNS or _was_read(task, last):
-        answer = task.answer(without_calls(last.visible) if tools else last.visible)
+        answer = task.answer(DIALECTS[task.dialect].without(last.visible) if tools else last.visible)
         if answer:
             return answer
     return last_reading(task, turns, StopReason.NO_ANSWER, tools=tools).answer

@@ -63,6 +63,7 @@ def _dataset(job: Job, task: Task) -> Iterator[Finding]:
         dataset = job.dataset
         source = open_source(dataset.path, split=dataset.split, image=task.image, image_root=dataset.image_root)
         yield Finding("dataset", "ok", f"{source.path}: {source.rows} rows, columns {', '.join(source.columns)}")
+        task = task.fitted(source.columns)
         check_columns(task, source.columns, source.image_columns, source.path)
         selected = source.select(selection_of(job, task))
         count = len(selected.indexes)

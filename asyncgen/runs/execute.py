@@ -289,6 +289,7 @@ def _assemble(
         requests=requests,
         clock=clock,
         journal=store if has_turns(job, prepared.task) else None,
+        max_context=job.episode.max_context,
     )
     condition = prepared.condition
     acceptor = Acceptor(condition.judge, workers, _unjudged(watcher, store)) if condition else None

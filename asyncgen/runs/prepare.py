@@ -148,7 +148,7 @@ async def _prepare(
     environ: Mapping[str, str],
     clock: Clock,
 ) -> Prepared:
-    source, selected = _select(job, task)
+    source, selected, task = _select(job, task)
     condition = _condition(job, task, source)
     kit = make_kit(task)
     past = _past(store)
@@ -208,11 +208,13 @@ def _past(store: Store) -> Past:
     return Past(directory=store.directory, run=run, used=store.done.rollouts() | store.failed.rollouts())
 
 
-def _select(job: Job, task: Task) -> tuple[Source, Selected]:
+def _select(job: Job, task: Task) -> tuple[Source, Selected, Task]:
+    """The dataset, its rows that are wanted, and the task as such rows want it. Raises InputError."""
     from asyncgen.source.opening import open_source
 
     dataset = job.dataset
     source = open_source(dataset.path, split=dataset.split, image=task.image, image_root=dataset.image_root)
+    task = task.fitted(source.columns)
     check_columns(task, source.columns, source.image_columns, source.path)
     selected = source.select(selection_of(job, task))
     if not source.rows:
@@ -224,7 +226,7 @@ def _select(job: Job, task: Task) -> tuple[Source, Selected]:
         )
     if selected.filtered + sum(selected.left_out) == source.rows:
         raise InputError(f"the rules leave out every row of {source.path}; give another condition, or drop fewer")
-    return source, selected
+    return source, selected, task
 
 
 def _condition(job: Job, task: Task, source: Source) -> Condition | None:

@@ -15,9 +15,9 @@ from typing import Any
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
 
-METHODS = ("prompt", "check", "answer", "final_answer", "reply")
+METHODS = ("prompt", "check", "answer", "final_answer", "reply", "request", "fitted")
 """What a task may override; each is called with the positional arguments of `Task`'s own."""
-CONSTANTS = ("tools", "rewards", "scores", "headline", "columns", "difficulty")
+CONSTANTS = ("tools", "rewards", "scores", "headline", "columns", "difficulty", "flags")
 """What belongs to the class and is no option."""
 
 
@@ -51,7 +51,7 @@ def check_recipe(task: Task) -> None:
         _tool(f"{owner}.tools", one)
     for reward in task.rewards:
         _reward(f"{owner}.rewards", reward)
-    for name in ("scores", "headline"):
+    for name in ("scores", "headline", "flags"):
         _mapping(f"{owner}.{name}", getattr(task, name))
     for key, value in task.scores.items():
         if not isinstance(value, bool | int | float | str):

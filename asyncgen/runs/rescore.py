@@ -80,6 +80,8 @@ def rescore(path: Path, out: Path, task: Task, said: Mapping[str, Json], *, cloc
     """
     sources = sources_of([path])
     check_output(out, sources)
+    if (first := next(iter(placed([path])), None)) is not None:
+        task = task.fitted(tuple(first.trace()["sample_data"]))
     report = Rescored(out=str(out), not_rescored=sum(1 for _ in placed([path], "failed")))
     changes = {
         "task": said["task"],

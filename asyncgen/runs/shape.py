@@ -40,6 +40,7 @@ def shape_of(
             "final_turn": job.episode.final_turn,
             "max_pixels": job.episode.max_pixels,
             "max_image_pixels": job.episode.max_image_pixels,
+            **({"max_context": job.episode.max_context} if job.episode.max_context is not None else {}),
         },
         "dataset": fingerprint,
         **_rules_shape(job.rules),

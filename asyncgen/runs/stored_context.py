@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -107,6 +107,11 @@ class StoredContext(TaskContext):
             f"a reward of {type(self._task).__name__} asks a model, and rescore has none; "
             "give --task FILE:CLASS with rewards that ask none"
         )
+
+    def shared(self, make: Callable[..., T], *args: Hashable) -> T:  # noqa: ARG002  # as in Context
+        """Raises InputError: there is no run that it could live in."""
+        name = getattr(make, "__name__", str(make))
+        raise InputError(f"a reward of {type(self._task).__name__} uses the run's {name}, and rescore is no run")
 
 
 class _Pictures(Sequence[Picture]):

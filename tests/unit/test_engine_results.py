@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from support.engine_fakes import call, picture
 
 from asyncgen.core.types import CallResult, Message, Picture, ToolCall, ToolResult
-from asyncgen.engine.episode import result_messages
+from asyncgen.endpoint.dialects import DIALECTS
+from asyncgen.engine.result_messages import result_messages
 
 
 def roles(messages: Sequence[Message]) -> list[str]:
@@ -29,7 +30,8 @@ def test_native_pictures_follow_the_tool_messages_in_one_user_message() -> None:
             given(call(call_id="a"), "left", one),
             given(call(call_id="b"), error="no"),
             given(call(call_id="c"), "r", two),
-        ]
+        ],
+        DIALECTS["tool_call"],
     )
     assert [(message.role, message.tool_call_id, message.text) for message in messages[:3]] == [
         ("tool", "a", "left"),
@@ -42,12 +44,14 @@ def test_native_pictures_follow_the_tool_messages_in_one_user_message() -> None:
 
 
 def test_native_results_without_pictures_need_no_user_message() -> None:
-    assert roles(result_messages([given(call(), "seen")])) == ["tool"]
+    assert roles(result_messages([given(call(), "seen")], DIALECTS["tool_call"])) == ["tool"]
 
 
 def test_text_results_are_one_user_message_with_a_block_for_each_call() -> None:
     one = picture(1)
-    (message,) = result_messages([given(text_call(), "left", one), given(text_call(), error="no")])
+    (message,) = result_messages(
+        [given(text_call(), "left", one), given(text_call(), error="no")], DIALECTS["tool_call"]
+    )
     assert message.role == "user"
     assert message.parts == (
         "<tool_response>\nleft\n",
@@ -57,6 +61,6 @@ def test_text_results_are_one_user_message_with_a_block_for_each_call() -> None:
 
 
 def test_mixed_results_go_back_each_in_its_own_form() -> None:
-    messages = result_messages([given(call(), "native", picture(1)), given(text_call(), "text")])
+    messages = result_messages([given(call(), "native", picture(1)), given(text_call(), "text")], DIALECTS["tool_call"])
     assert roles(messages) == ["tool", "user"]
     assert messages[1].text == ("<tool_response>\n<image:1>\n</tool_response>\n<tool_response>\ntext\n</tool_response>")
