@@ -31,6 +31,7 @@ def problems(job: Job) -> list[str]:
             1 <= job.episode.rollouts <= MAX_ROLLOUTS,
             f"episode.rollouts is {job.episode.rollouts}: give 1 to {MAX_ROLLOUTS}",
         ),
+        (job.episode.choices >= 1, f"episode.choices is {job.episode.choices}: give 1 or more"),
         (job.episode.max_turns >= 1, f"episode.max_turns is {job.episode.max_turns}: give 1 or more"),
         (
             (job.episode.max_context or 1) >= 1,

@@ -91,6 +91,8 @@ class Episode:
 
     rollouts: int = knob(1, "--rollouts")
     """Independent attempts at each sample."""
+    choices: int = 1
+    """Of a sample's rollouts so many are asked for in one request (`n`), where the server gives several choices."""
     max_turns: int = knob(10, "--max-turns")
     """Turns of an episode, the final turn not counted."""
     final_turn: bool = True

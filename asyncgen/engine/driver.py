@@ -110,7 +110,7 @@ class Driver:
         self._scheduler = scheduler
         self._transport = transport
         self._store = store
-        self._feeder = Feeder(chains, read, setting.workers)
+        self._feeder = Feeder(chains, read, setting.workers, choices=setting.choices)
         self._progress = progress
         self._clock = clock
         self._grace = grace
@@ -320,7 +320,7 @@ class Driver:
                     hold(-held)  # of the chain's rollout before
                     accepted = await self._save(await self._attempt(fed, rollout, order, hold))
                     self._progress.skipped += fed.quota.give(accepted=accepted)
-                    if self._scheduler.draining:
+                    if self._scheduler.draining and not (fed.choices and fed.choices.ready):
                         break
         except StoppedError:
             pass  # the next start does it, or goes on with it
@@ -334,7 +334,7 @@ class Driver:
     async def _attempt(self, fed: Fed, rollout: int, order: int, hold: Callable[[int], None]) -> Trace | Failure:
         """The boundary: what goes wrong in a row, a task, a tool or a reward costs one episode."""
         sample = fed.outcome if isinstance(fed.outcome, Sample) else Sample(index=fed.index, data={})
-        live = LiveEpisode(self._setting, sample, rollout, order=order, hold=hold)
+        live = LiveEpisode(self._setting, sample, rollout, order=order, hold=hold, choices=fed.choices)
         self._living[order] = live
         try:
             fed.sample()

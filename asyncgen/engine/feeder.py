@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from asyncgen.core.types import Sample
+from asyncgen.engine.choices import Choices
 from asyncgen.engine.quota import Quota
 from asyncgen.engine.workers import Workers
 
@@ -32,6 +33,8 @@ class Fed:
     index: int
     quota: Quota
     outcome: Sample | Exception
+    choices: Choices | None = None
+    """Where one request may bring several of its rollouts."""
 
     def sample(self) -> Sample:
         """The row. Raises what reading it raised."""
@@ -43,7 +46,11 @@ class Fed:
 class Feeder:
     """`next` from any coroutine: first come, first served."""
 
-    def __init__(self, chains: Iterator[Chain], read: Callable[[int], Sample], workers: Workers) -> None:
+    def __init__(
+        self, chains: Iterator[Chain], read: Callable[[int], Sample], workers: Workers, *, choices: int = 1
+    ) -> None:
+        """`choices`: rollouts of a sample that one request may ask for."""
+        self._choices = choices
         self._chains = chains
         self._read = read
         self._workers = workers
@@ -62,7 +69,10 @@ class Feeder:
     def _read_all(self, batch: Sequence[Chain]) -> list[Fed]:
         """In a thread. The chains of a sample share what was read."""
         outcomes = {index: self._outcome(index) for index in dict.fromkeys(index for index, _ in batch)}
-        return [Fed(index, quota, outcomes[index]) for index, quota in batch]
+        return [Fed(index, quota, outcomes[index], self._shared(quota)) for index, quota in batch]
+
+    def _shared(self, quota: Quota) -> Choices | None:
+        return Choices(lambda: quota.unused, self._choices) if self._choices > 1 and quota.left > 1 else None
 
     def _outcome(self, index: int) -> Sample | Exception:
         try:

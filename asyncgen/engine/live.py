@@ -13,8 +13,9 @@ from asyncgen.core.clock import Clock
 from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.task import Task
 from asyncgen.core.trace import Failure, Trace
-from asyncgen.core.types import CallResult, Completion, Json, Sample, StopReason, ToolMode
+from asyncgen.core.types import CallResult, Completion, Json, Message, Sample, StopReason, ToolMode
 from asyncgen.engine.calls import Calls
+from asyncgen.engine.choices import Choices
 from asyncgen.engine.context import EpisodeContext
 from asyncgen.engine.conversation import Conversation
 from asyncgen.engine.episode import (
@@ -65,6 +66,8 @@ class Setting:
     """None: an episode of this run has one turn."""
     max_context: int | None = None
     """Tokens from which on the next turn is the final one."""
+    choices: int = 1
+    """Rollouts of a sample that one request may ask for."""
     services: Services = field(default_factory=Services)
     gate: ToolGate = field(default_factory=ToolGate)
 
@@ -77,15 +80,23 @@ class LiveEpisode:
     """One attempt, owned by one coroutine."""
 
     def __init__(
-        self, setting: Setting, sample: Sample, rollout: int, *, order: int, hold: Callable[[int], None]
+        self,
+        setting: Setting,
+        sample: Sample,
+        rollout: int,
+        *,
+        order: int,
+        hold: Callable[[int], None],
+        choices: Choices | None = None,
     ) -> None:
+        """`choices`: of its chain, where one request may bring the first turns of several of its rollouts."""
         self._setting = setting
         self._sample = sample
         self._rollout = rollout
         self._order = order
         self._hold = hold
-        stop = {"stop": list(setting.task.stop)} if setting.task.stop else {}
-        self._sampling: Mapping[str, Json] = {**stop, **setting.sampling(sample.index, rollout)}
+        self._choices = choices
+        self._sampling = self._sampling_of(rollout)
         self._budget = Budget(deadline=setting.deadline)
         self._context = EpisodeContext(
             task=setting.task,
@@ -101,13 +112,24 @@ class LiveEpisode:
         self._conversation = Conversation()
         self._mode = ToolMode.NONE
         self._resumed_at = 0
-        self.id = f"{setting.origin.job}/{sample.index}/{rollout}"
-        key = (sample.index, rollout)
-        self._log = TurnLog(setting.journal, self.id, key, setting.origin.config_id, self._sampling)
+        self.id = self._id_of(rollout)
+        self._log = choices.log(rollout, self._log_of) if choices else self._log_of(rollout)
         self.started = self.touched = setting.clock.monotonic()
         """`touched`: when a turn or a tool last came to an end, or the first turn was asked for."""
         self.begun = False
         """Its first turn has been asked for."""
+
+    def _id_of(self, rollout: int) -> str:
+        return f"{self._setting.origin.job}/{self._sample.index}/{rollout}"
+
+    def _sampling_of(self, rollout: int) -> Mapping[str, Json]:
+        stop = {"stop": list(self._setting.task.stop)} if self._setting.task.stop else {}
+        return {**stop, **self._setting.sampling(self._sample.index, rollout)}
+
+    def _log_of(self, rollout: int) -> TurnLog:
+        setting, key = self._setting, (self._sample.index, rollout)
+        sampling = self._sampling_of(rollout)
+        return TurnLog(setting.journal, self._id_of(rollout), key, setting.origin.config_id, sampling)
 
     @property
     def turn(self) -> int:
@@ -217,14 +239,47 @@ class LiveEpisode:
                 self._setting.requests.resume(self._order)
         else:
             self._note_resumed(len(self._state.turns) + 1)
-            turn = await self._request(ask)
-            await self._log.add_turn(asked, self._context.pictures, turn, self._mode)
+            turn = await self._first_of_several(ask, asked) or await self._request(ask)
         return on_completion(self._state, turn.completion, turn.exchange)
 
+    async def _first_of_several(self, ask: Ask, asked: Sequence[Message]) -> PastTurn | None:
+        """A first turn that brings those of other rollouts with it; None where it is to be asked for alone."""
+        requests, begun = self._setting.requests, bool(self._state.turns)
+        if self._choices is None or begun or requests.choices.refused:
+            return None
+        sharers = self._choices.sharers(self._shares, self._log_of)
+        if not sharers:
+            return None
+        try:
+            turn, *more = await self._turns(ask, choices=1 + len(sharers))
+        except EpisodeError as error:
+            if error.reason is not FailReason.BAD_REQUEST:
+                raise
+            turn = await self._request(ask)  # it is not the prompt, then: this server does not take `n`
+            requests.choices.refused = True
+            return turn
+        requests.choices.note(1 + len(sharers), 1 + len(more))
+        pictures = self._context.pictures
+        for log, other in zip(sharers, more, strict=False):  # first: then all of them are paid for, and kept
+            await log.deal(asked, pictures, other, self._mode)
+        await self._log.add_turn(asked, pictures, turn, self._mode)
+        return turn
+
+    def _shares(self, rollout: int) -> bool:
+        """Whether another rollout asks for the same, but for its seed."""
+        mine, other = self._sampling, self._sampling_of(rollout)
+        return {**mine, "seed": None} == {**other, "seed": None}
+
     async def _request(self, ask: Ask) -> PastTurn:
+        (turn,) = await self._turns(ask)
+        await self._log.add_turn(self._state.asked, self._context.pictures, turn, self._mode)
+        return turn
+
+    async def _turns(self, ask: Ask, choices: int = 1) -> list[PastTurn]:
         begun = bool(self._state.turns)
         requests, task = self._setting.requests, self._setting.task
-        fields = task.request(self._sample, self._state.turns, self._state.final)
+        fields = dict(task.request(self._sample, self._state.turns, self._state.final))
+        fields |= {"n": choices} if choices > 1 else {}
         try:
             answer = await requests.complete(
                 self._conversation.messages,
@@ -239,11 +294,16 @@ class LiveEpisode:
                 raise _ContextFullError from error
             raise
         self._touch()
-        server, completion = requests.servers[answer.endpoint], _stopped(answer.completion, task.stop)
-        if not completion.model:  # some servers do not say: then it is the one that was asked
-            completion = replace(completion, model=server.model)
-        exchange = Exchange(endpoint=server.target.name, seconds=answer.seconds, attempts=answer.attempts)
-        return PastTurn(completion, exchange, self._spent)
+        server = requests.servers[answer.endpoint]
+        turns = []
+        for number, given in enumerate((answer.completion, *answer.more[: choices - 1])):
+            completion = _stopped(given, task.stop)
+            if not completion.model:  # some servers do not say: then it is the one that was asked
+                completion = replace(completion, model=server.model)
+            attempts = 1 if number else answer.attempts
+            exchange = Exchange(endpoint=server.target.name, seconds=answer.seconds, attempts=attempts)
+            turns.append(PastTurn(completion, exchange, Spent(answer.seconds, 1) if number else self._spent))
+        return turns
 
     @property
     def _spent(self) -> Spent:

@@ -28,6 +28,11 @@ class Quota:
         self.under_way = 0
 
     @property
+    def unused(self) -> tuple[int, ...]:
+        """Rollouts that are not used yet, in order."""
+        return tuple(self._unused)
+
+    @property
     def left(self) -> int:
         """Rollouts that are not used yet."""
         return len(self._unused)

@@ -19,6 +19,7 @@ from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.retry import CAP, Abort, Fail, Free, Refit, TextMode, TurnRetries, Wait
 from asyncgen.endpoint.transport import Target, Transport
 from asyncgen.endpoint.wire import request_chunks
+from asyncgen.engine.choices import ChoiceCount
 from asyncgen.engine.events import BEGUN, Blamed, Dropped, Event, Faulted, Passed, Resumed, Suspected, Wanted, Withdrawn
 from asyncgen.engine.scheduler import Scheduler
 
@@ -77,6 +78,8 @@ class Answer:
     endpoint: int
     seconds: float
     attempts: int
+    more: tuple[Completion, ...] = ()
+    """The other choices, where several were asked for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -118,6 +121,7 @@ class Requests:
         self.servers = servers
         self.tools_refused = False
         """A server has refused `tools`, and text will do: they are not sent again in this run."""
+        self.choices = ChoiceCount()
         self._scheduler = scheduler
         self._tell = tell
         self._transport = transport
@@ -179,7 +183,10 @@ class Requests:
                     budget.sticky = endpoint
                     if turn.refused_by not in {None, endpoint}:
                         self._tell(Blamed(turn.refused_by))
-                    return Answer(completion=outcome, endpoint=endpoint, seconds=seconds, attempts=turn.attempts)
+                    first, *more = outcome
+                    return Answer(
+                        completion=first, endpoint=endpoint, seconds=seconds, attempts=turn.attempts, more=(*more,)
+                    )
                 self._failing.add(turn)
                 if self._ask_another(turn, outcome, endpoint):
                     continue
@@ -246,7 +253,7 @@ class Requests:
         turn: _TurnRequests,
         tools_json: bytes | None,
         budget: Budget,
-    ) -> tuple[Completion | Fault, float]:
+    ) -> tuple[Sequence[Completion] | Fault, float]:
         server = self.servers[endpoint]
         started = self._clock.monotonic()
         event: Event = Dropped(endpoint)
@@ -259,11 +266,11 @@ class Requests:
             if isinstance(outcome, Fault):
                 event = Faulted(endpoint, outcome, turn.suspect)
             else:
-                event = Passed(endpoint, seconds, outcome[0].usage.completion_tokens)
+                event = Passed(endpoint, seconds, sum(one.usage.completion_tokens for one in outcome))
         finally:
             budget.spent += self._clock.monotonic() - started
             self._tell(event)
-        return (outcome if isinstance(outcome, Fault) else outcome[0]), seconds
+        return outcome, seconds
 
     async def _slot(self, turn: _TurnRequests, sticky: int | None) -> int:
         ticket = next(self._tickets)

@@ -133,6 +133,11 @@ class TurnLog:
         return self._journal is not None
 
     @property
+    def begun(self) -> bool:
+        """There is a turn that nobody need ask for."""
+        return bool(self._past)
+
+    @property
     def mode(self) -> ToolMode | None:
         """Of the turns so far; None where there are none."""
         with suppress(LookupError, ValueError):  # where there is one that does not fit, `next_turn` says so
@@ -188,11 +193,20 @@ class TurnLog:
         mode: ToolMode,
     ) -> None:
         """A completion has come. Returns when that is written."""
-        if self._journal is None:
-            return
-        hashes = self._new_hashes(pictures)
-        entry = {"mode": mode, "asked": self._digest(asked), "pictures": hashes, "turn": _fields(turn)}
+        if self._journal is not None:
+            await self._write(COMPLETION, self._entry(asked, self._new_hashes(pictures), turn, mode))
+
+    async def deal(self, asked: Sequence[Message], pictures: Sequence[Picture], turn: PastTurn, mode: ToolMode) -> None:
+        """Another rollout's request has brought this one's first completion: `next_turn` gives it, as it would give
+        that of an earlier start. Returns when it is written."""
+        entry = self._entry(asked, [picture.sha256 for picture in pictures], turn, mode)
         await self._write(COMPLETION, entry)
+        self._past.append({"kind": COMPLETION, **entry})
+
+    def _entry(
+        self, asked: Sequence[Message], hashes: Sequence[str], turn: PastTurn, mode: ToolMode
+    ) -> dict[str, Json]:
+        return {"mode": mode, "asked": self._digest(asked), "pictures": list(hashes), "turn": _fields(turn)}
 
     async def add_results(self, results: Sequence[CallResult], pictures: Sequence[Picture], spent: Spent) -> None:
         """The turn's calls have been run. Returns when that is written."""

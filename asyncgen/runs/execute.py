@@ -290,6 +290,7 @@ def _assemble(
         clock=clock,
         journal=store if has_turns(job, prepared.task) else None,
         max_context=job.episode.max_context,
+        choices=job.episode.choices,
     )
     condition = prepared.condition
     acceptor = Acceptor(condition.judge, workers, _unjudged(watcher, store)) if condition else None

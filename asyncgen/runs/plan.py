@@ -46,6 +46,8 @@ class Plan:
     """Accepted traces of a sample after which it needs no other rollout."""
     stop_after_accepted: int | None = None
     """Accepted traces of the directory after which it needs no other episode."""
+    choices: int = 1
+    """Rollouts of a sample that one request may ask for: they are done one after the other then."""
     marks: Marks | None = None
     """Of the stored traces; there where one of the former two is."""
 
@@ -62,9 +64,14 @@ class Plan:
     def pending(self) -> Iterator[tuple[int, Quota]]:
         """Chains of what is neither done nor failed for good, nor superfluous; sample by sample, in order."""
         unused = (key for key in self._missing(self._rows(sated=False)) if not self._is_over(key))
-        if self.until_accepted is None:
+        if self.until_accepted is None and self.choices == 1:
             for index, rollout in unused:
                 yield index, Quota((rollout,))
+            return
+        if self.until_accepted is None:
+            for index, keys in groupby(unused, key=itemgetter(0)):
+                rollouts = [rollout for _, rollout in keys]
+                yield index, Quota(rollouts, len(rollouts))
             return
         for index, keys in groupby(unused, key=itemgetter(0)):
             accepted = self.marks.of(index) if self.marks else 0

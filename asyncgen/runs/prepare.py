@@ -247,6 +247,7 @@ def _plan(job: Job, selected: Selected, store: Store, options: Options) -> Plan:
         retry=options.retry,
         until_accepted=job.until_accepted,
         stop_after_accepted=job.stop_after_accepted,
+        choices=job.episode.choices,
         marks=Marks(store.directory) if counting else None,
     )
 

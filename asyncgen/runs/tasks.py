@@ -153,4 +153,4 @@ def has_turns(job: Job, task: Task) -> bool:
     """Whether an episode may have a second turn, so that there is something in its middle to go on from."""
     replies = type(task).reply is not Task.reply
     turns = [job.episode.max_turns, *(rule.max_turns for rule in job.rules if rule.max_turns is not None)]
-    return bool(task.tools) or replies or (job.episode.final_turn and min(turns) == 1)
+    return bool(task.tools) or replies or job.episode.choices > 1 or (job.episode.final_turn and min(turns) == 1)

@@ -169,7 +169,7 @@ class FakeClock:
             await asyncio.sleep(0)
 
 
-Reply: TypeAlias = Completion | Fault | Callable[[], Awaitable[Completion | Fault]]
+Reply: TypeAlias = Completion | list[Completion] | Fault | Callable[[], Awaitable[Completion | Fault]]
 
 
 @dataclass
@@ -215,10 +215,12 @@ class FakeTransport:
             if self.clock is not None:
                 self.clock.now += self.seconds
             reply = self._next(request)
-            if not isinstance(reply, Completion | Fault):
+            if not isinstance(reply, Completion | Fault | list):
                 reply = await reply()
         finally:
             self.open -= 1
+        if isinstance(reply, list):
+            return reply
         return reply if isinstance(reply, Fault) else [reply]
 
     def _next(self, request: Sent) -> Reply:
@@ -279,6 +281,7 @@ class Rig:
         mark: Callable[[Trace], Awaitable[Trace]] | None = None,
         goal: int | None = None,
         on_goal: Callable[[], None] | None = None,
+        choices: int = 1,
     ) -> None:
         self.task = task
         self.transport = transport
@@ -310,6 +313,7 @@ class Rig:
             workers=self.workers,
             requests=self.requests,
             clock=self.clock,
+            choices=choices,
         )
         self.driver = Driver(
             setting=self.setting,

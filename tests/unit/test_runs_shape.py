@@ -50,6 +50,7 @@ FREE: dict[str, Any] = {
     "endpoint.max_outage": 5.0,
     "endpoint.price_input": 1.0,
     "endpoint.price_output": 1.0,
+    "episode.choices": 4,
     "episode.rollouts": 4,
     "episode.deadline": 5.0,
     "schedule.concurrency": 3,
