@@ -44,6 +44,8 @@ class Task:
     """What the final turn asks, after `episode.max_turns` turns without an answer."""
     answer_first: bool = False
     """With an answer and a tool call in one turn, end with the answer instead of running the call."""
+    prompt_style: Literal["chat", "raw"] = "chat"
+    """`chat` sends messages; `raw` the texts alone, to be continued (`/v1/completions`), as base models want it."""
     dialect: Literal["tool_call", "search"] = "tool_call"
     """How calls are written in text: `<tool_call>` with JSON, or `<search>` with the query alone (Search-R1)."""
     stop: tuple[str, ...] = ()

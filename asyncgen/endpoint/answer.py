@@ -40,7 +40,7 @@ def parse_completions(body: bytes) -> list[Completion] | Fault:
         return classify(200, {}, body, wall=0.0)
     if not isinstance(choices, list) or not choices:
         return Fault(FaultKind.BAD_ANSWER, "HTTP 200, but no choices", 200)
-    whole = [choice for choice in choices if _is_whole(choice)]
+    whole = [choice for choice in map(_with_message, choices) if _is_whole(choice)]
     if not whole:
         return Fault(FaultKind.BAD_ANSWER, "HTTP 200, but no whole message in any choice", 200)
     usage = _usage(answer.get("usage"))
@@ -65,6 +65,13 @@ def parse_models(body: bytes) -> list[ModelInfo] | Fault:
         for entry in listed
         if isinstance(entry, dict) and isinstance(entry.get("id"), str)
     ]
+
+
+def _with_message(choice: Json) -> Json:
+    """A choice of `/completions` has its text in place of a message."""
+    if isinstance(choice, dict) and "message" not in choice and isinstance(choice.get("text"), str):
+        return {**choice, "message": {"content": choice["text"]}}
+    return choice
 
 
 def _is_whole(choice: Json) -> bool:

@@ -21,7 +21,7 @@ from aiohttp.abc import AbstractStreamWriter
 from asyncgen.core.clock import Clock, SystemClock
 from asyncgen.core.types import Completion
 from asyncgen.endpoint.faults import Fault, FaultKind, classify, one_line
-from asyncgen.endpoint.transport import ModelInfo, Target
+from asyncgen.endpoint.transport import CHAT, ModelInfo, Target
 from asyncgen.endpoint.wire import parse_completions, parse_models
 
 KEEPALIVE = 4.0
@@ -91,8 +91,15 @@ class HttpTransport:
         self._clock = clock or SystemClock()
         self._session: aiohttp.ClientSession | None = None
 
-    async def complete(self, target: Target, chunks: Sequence[bytes], *, timeout: float) -> list[Completion] | Fault:  # noqa: ASYNC109  # as in Transport
-        answer = await self._exchange("POST", target, "/chat/completions", timeout, ChunksPayload(chunks))
+    async def complete(
+        self,
+        target: Target,
+        chunks: Sequence[bytes],
+        *,
+        timeout: float,  # noqa: ASYNC109  # as in Transport
+        path: str = CHAT,
+    ) -> list[Completion] | Fault:
+        answer = await self._exchange("POST", target, path, timeout, ChunksPayload(chunks))
         if isinstance(answer, Fault):
             return answer
         read = parse_completions(answer.body)

@@ -33,11 +33,22 @@ class ModelInfo:
     """Tokens of context, where the server says so (vLLM, SGLang)."""
 
 
+CHAT, RAW = "/chat/completions", "/completions"
+"""Paths below `/v1`: of messages, and of a prompt that is one text, to be continued."""
+
+
 class Transport(Protocol):
     """One attempt a call: no retries, no limits. Every failure is a Fault; only cancellation is raised."""
 
-    async def complete(self, target: Target, chunks: Sequence[bytes], *, timeout: float) -> list[Completion] | Fault:  # noqa: ASYNC109  # the deadline of the exchange, not of the caller
-        """Send a chat completion request whose body is `chunks` in a row; `timeout` in seconds for all of it."""
+    async def complete(
+        self,
+        target: Target,
+        chunks: Sequence[bytes],
+        *,
+        timeout: float,  # noqa: ASYNC109  # the deadline of the exchange, not of the caller
+        path: str = CHAT,
+    ) -> list[Completion] | Fault:
+        """Send a request whose body is `chunks` in a row; `timeout` in seconds for all of it."""
 
     async def models(self, target: Target, *, timeout: float = 10) -> list[ModelInfo] | Fault:  # noqa: ASYNC109  # as above
         """The models that the server lists."""

@@ -20,8 +20,10 @@ from asyncgen.endpoint.lenient import clean
 __all__ = [
     "encode_message",
     "encode_picture",
+    "encode_text",
     "parse_completions",
     "parse_models",
+    "prompt_chunks",
     "request_chunks",
     "tools_prompt",
 ]
@@ -77,6 +79,17 @@ def encode_message(message: Message, cache: MutableMapping[str, bytes] | None = 
         chunks.extend(_encode_part(part, cache))
     chunks.append(b"]" + (b"," + orjson.dumps(rest)[1:] if rest else b"}"))
     return chunks
+
+
+def encode_text(text: str) -> bytes:
+    """A text as it stands inside a JSON string, without the quotes."""
+    return orjson.dumps(clean(text))[1:-1]
+
+
+def prompt_chunks(texts: Sequence[bytes], *, model: str, sampling: Mapping[str, Json]) -> list[bytes]:
+    """The body of a request for the continuation of one text: the encoded texts in a row, then as `request_chunks`."""
+    given = {name: value for name, value in sampling.items() if value is not None}
+    return [b'{"prompt":"', *texts, b'",' + orjson.dumps({"model": model, **given})[1:]]
 
 
 def request_chunks(

@@ -109,7 +109,7 @@ class LiveEpisode:
             deadline=setting.deadline,
         )
         self._state = EpisodeState()
-        self._conversation = Conversation()
+        self._conversation = Conversation(raw=setting.task.prompt_style == "raw")
         self._mode = ToolMode.NONE
         self._resumed_at = 0
         self.id = self._id_of(rollout)
@@ -161,7 +161,8 @@ class LiveEpisode:
             self._resumed_at = 0
 
     def _fresh_mode(self) -> ToolMode:
-        return self._setting.kit.mode(self._setting.task.tool_calls, refused=self._setting.requests.tools_refused)
+        wanted = "text" if self._conversation.raw else self._setting.task.tool_calls
+        return self._setting.kit.mode(wanted, refused=self._setting.requests.tools_refused)
 
     def failed(self, error: EpisodeError) -> Failure:
         """What is to be stored when `run` raised."""
@@ -188,7 +189,7 @@ class LiveEpisode:
         setting = self._setting
         self._mode = mode
         self._hold(-self._conversation.bytes)
-        self._conversation = Conversation()
+        self._conversation = Conversation(raw=setting.task.prompt_style == "raw")
         setting.task.check(self._sample)
         prompt = opening(setting.task, self._sample, setting.kit, mode)
         plan = Plan(
@@ -288,6 +289,7 @@ class LiveEpisode:
                 budget=self._budget,
                 order=BEGUN if begun else self._order,
                 kept=self._log.keeps,
+                raw=self._conversation.raw,
             )
         except EpisodeError as error:
             if error.reason is FailReason.CONTEXT_OVERFLOW and begun:

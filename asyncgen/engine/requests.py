@@ -17,8 +17,8 @@ from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.types import Completion, Json
 from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.retry import CAP, Abort, Fail, Free, Refit, TextMode, TurnRetries, Wait
-from asyncgen.endpoint.transport import Target, Transport
-from asyncgen.endpoint.wire import request_chunks
+from asyncgen.endpoint.transport import CHAT, RAW, Target, Transport
+from asyncgen.endpoint.wire import prompt_chunks, request_chunks
 from asyncgen.engine.choices import ChoiceCount
 from asyncgen.engine.events import BEGUN, Blamed, Dropped, Event, Faulted, Passed, Resumed, Suspected, Wanted, Withdrawn
 from asyncgen.engine.scheduler import Scheduler
@@ -89,6 +89,7 @@ class _TurnRequests:
     sampling: Mapping[str, Json]
     order: int
     kept: bool
+    raw: bool
     passed: int
     """Requests of the run that had succeeded at this turn's start, or at its last fault."""
     retries: TurnRetries = field(default_factory=TurnRetries)
@@ -160,14 +161,16 @@ class Requests:
         budget: Budget,
         order: int,
         kept: bool = False,
+        raw: bool = False,
     ) -> Answer:
         """Ask until there is a completion.
 
         Raises EpisodeError (this turn cannot be had), AsyncgenError (the run cannot go on), OutOfTimeError,
-        ToolsRefusedError where tools were sent, StoppedError where that may be. `order`, `kept` as in `Wanted`.
+        ToolsRefusedError where tools were sent, StoppedError where that may be. `order`, `kept` as in `Wanted`;
+        `raw`: the messages are texts, to be continued.
         """
         passed = self._scheduler.pool.successes
-        turn = _TurnRequests(sampling=sampling, order=order, kept=kept, passed=passed)
+        turn = _TurnRequests(sampling=sampling, order=order, kept=kept, raw=raw, passed=passed)
         try:
             while True:
                 if budget.left <= 0:
@@ -258,9 +261,11 @@ class Requests:
         started = self._clock.monotonic()
         event: Event = Dropped(endpoint)
         try:
-            chunks = request_chunks(messages, model=server.model, sampling=turn.sampling, tools_json=tools_json)
             outcome = await self._transport.complete(
-                server.target, chunks, timeout=min(self._turn_timeout, budget.left)
+                server.target,
+                _body(messages, server.model, turn, tools_json),
+                timeout=min(self._turn_timeout, budget.left),
+                path=RAW if turn.raw else CHAT,
             )
             seconds = self._clock.monotonic() - started
             if isinstance(outcome, Fault):
@@ -310,3 +315,11 @@ class Requests:
         say so, each is taken for the one at fault: or a run that ends with two poisoned prompts would never end.
         """
         return self._scheduler.pool.successes > turn.passed or self.cornered
+
+
+def _body(
+    messages: Sequence[Sequence[bytes]], model: str, turn: _TurnRequests, tools_json: bytes | None
+) -> list[bytes]:
+    if turn.raw:
+        return prompt_chunks([chunk for text in messages for chunk in text], model=model, sampling=turn.sampling)
+    return request_chunks(messages, model=model, sampling=turn.sampling, tools_json=tools_json)

@@ -32,7 +32,7 @@ from asyncgen.core.types import (
 from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.limiter import FixedLimiter
 from asyncgen.endpoint.pool import EndpointSpec, Pool
-from asyncgen.endpoint.transport import ModelInfo, Target
+from asyncgen.endpoint.transport import CHAT, ModelInfo, Target
 from asyncgen.engine.driver import TICK, Driver, TraceStore
 from asyncgen.engine.episode import Plan, begin
 from asyncgen.engine.feeder import Chain
@@ -179,6 +179,7 @@ class Sent:
     server: str
     body: dict[str, Any]
     timeout: float
+    path: str = CHAT
 
     @property
     def question(self) -> str:
@@ -205,8 +206,15 @@ class FakeTransport:
     open: int = 0
     most_open: int = 0
 
-    async def complete(self, target: Target, chunks: Sequence[bytes], *, timeout: float) -> list[Completion] | Fault:  # noqa: ASYNC109  # as in Transport
-        request = Sent(target.name, json.loads(b"".join(chunks)), timeout)
+    async def complete(
+        self,
+        target: Target,
+        chunks: Sequence[bytes],
+        *,
+        timeout: float,  # noqa: ASYNC109  # as in Transport
+        path: str = CHAT,
+    ) -> list[Completion] | Fault:
+        request = Sent(target.name, json.loads(b"".join(chunks)), timeout, path)
         self.sent.append(request)
         self.open += 1
         self.most_open = max(self.most_open, self.open)

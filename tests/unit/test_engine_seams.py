@@ -278,3 +278,25 @@ async def test_a_tool_that_is_down_for_too_long_ends_the_run() -> None:
     async with one:
         with pytest.raises(TemporaryError, match=r"the tool look is down.*run the same command again"):
             await one.run()
+
+
+# raw completion
+
+
+async def test_a_raw_prompt_is_the_text_alone() -> None:
+    task = PlainTask(system="", user='What is "2 + 2"?\nThink.', prompt_style="raw")
+    one, transport = rig(task, said("ANSWER: 4"))
+    async with one:
+        (trace,) = (await one.run()).traces
+    (sent,) = transport.sent
+    assert (sent.path, sent.body["prompt"]) == ("/completions", 'What is "2 + 2"?\nThink.')
+    assert "messages" not in sent.body
+    assert [message.content for message in trace.conversation_history[0].messages] == ['What is "2 + 2"?\nThink.']
+    assert trace.answer == "4"
+
+
+async def test_raw_texts_of_one_conversation_have_a_blank_line_between_them() -> None:
+    one, transport = rig(PlainTask(nudge="Go on.", prompt_style="raw"), said("hm"), said("ANSWER: 4"))
+    async with one:
+        await one.run()
+    assert transport.sent[1].body["prompt"] == "Be brief.\n\nq0\n\nhm\n\nGo on."

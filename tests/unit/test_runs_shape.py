@@ -72,6 +72,7 @@ TASK: dict[str, Any] = {
     "frame": "current",
     "final_user": "Other.",
     "answer_first": True,
+    "prompt_style": "raw",
     "dialect": "search",
     "stop": ("</search>",),
 }
