@@ -38,6 +38,7 @@ bench: $(STAMP)
 	$(BIN)/python bench/journal.py
 	$(BIN)/python bench/resume.py
 	$(BIN)/python bench/soak.py
+	$(BIN)/python bench/maths.py
 
 lock:
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

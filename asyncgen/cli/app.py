@@ -14,8 +14,10 @@ from cyclopts import App, Parameter
 
 from asyncgen.cli.control import ctl
 from asyncgen.cli.derive import filter_, merge, rescore, rescore_knobs, verify
-from asyncgen.cli.flags import command, find_job, normalise
+from asyncgen.cli.flags import command, dashed, find_job, normalise
+from asyncgen.cli.fleet import fleet
 from asyncgen.cli.look import Json, export, ls, show, sql, stats, status
+from asyncgen.cli.maths import critique_format, critique_set, filter_mixed, pipeline
 from asyncgen.config.knobs import Knob, section_knobs, task_knobs, with_default
 from asyncgen.core.errors import FailReason
 
@@ -23,11 +25,13 @@ OVERVIEW = """Turn a dataset and a strong model into finished training traces.
 
 Start with `asyncgen jobs`, or `asyncgen init geo` for an editable job file."""
 
+MATHS: Sequence[Callable[..., int]] = (filter_mixed, critique_set, critique_format, pipeline)
+
 RETRY_HELP = f"Try failed episodes again: all, or =REASON[,REASON], of {', '.join(FailReason)}."
 
 
 def build(knobs: Sequence[Knob] = ()) -> App:
-    """The app; `run` and `check`, or `rescore`, have a flag for each knob."""
+    """The app; `run`, `check` and `fleet`, or `rescore`, have a flag for each knob."""
     app = App(
         name="asyncgen",
         help=OVERVIEW,
@@ -39,9 +43,11 @@ def build(knobs: Sequence[Knob] = ()) -> App:
         suppress_keyboard_interrupt=False,  # whoever calls has the exit codes of signals
     )
     own = [one for one in knobs if one.section == "task"]
-    for made in (command(run, knobs), command(check, knobs), command(rescore, own)):
+    for made in (command(run, knobs), command(check, knobs), command(rescore, own), command(fleet, knobs)):
         _add(app, made)
     for function in (status, ctl, ls, show, sql, stats, export, filter_, merge, verify, jobs, init):
+        _add(app, function)
+    for function in MATHS:
         _add(app, function)
     return app
 
@@ -52,10 +58,14 @@ def _add(app: App, function: Callable[..., int]) -> None:
     lines = [line.strip("`") for line in examples.splitlines()[1:]]
     app.command(
         function,
-        name=function.__name__.rstrip("_"),
+        name=_command_name(function),
         help=text,
         help_epilogue="\n".join(["Examples:", *(f"  {line}" for line in lines)]) if found else None,
     )
+
+
+def _command_name(function: Callable[..., int]) -> str:
+    return function.__name__.rstrip("_").replace("_", "-")
 
 
 def dispatch(tokens: Sequence[str]) -> int:
@@ -66,6 +76,11 @@ def dispatch(tokens: Sequence[str]) -> int:
     if tokens and tokens[0] == "rescore":
         knobs = rescore_knobs(tokens[1:])
         return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
+    if tokens and tokens[0] == "fleet":
+        knobs = _knobs(tokens[2:])
+        return _result(build(knobs)([*tokens[:2], *normalise(tokens[2:], knobs)]))
+    if tokens and tokens[0] in map(_command_name, MATHS):
+        return _result(build()([tokens[0], *map(dashed, tokens[1:])]))
     return _result(build()(list(tokens)))
 
 

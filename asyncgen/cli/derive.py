@@ -48,14 +48,45 @@ def merge(
     strict: Annotated[
         bool, Parameter(negative=(), help="Exit 3 where anything is missing; the output is written all the same.")
     ] = False,
+    allow_missing: Annotated[
+        bool, Parameter(negative=(), help="Solutions: exit 0 though questions are missing, short or there twice.")
+    ] = False,
+    rollouts: Annotated[
+        int | None, Parameter(help="Solutions: how many a question is to have; default: as the run asks, or the most.")
+    ] = None,
+    original: Annotated[Path | None, Parameter(help="Solutions: the dataset whose rows all are to be there.")] = None,
+    model_name: Annotated[str, Parameter(help="Solutions: the model's name, where sources call it differently.")] = "",
     json: Json = False,
 ) -> int:
     """Several runs as one: a trace an id, sorted by index and rollout, and what is missing.
 
+    Of solutions (runs of the math job, chunk files, folders of those) one file *.json has a row a question, with
+    model_solutions; exit code 3 where a question is missing, short or there twice, unless --allow-missing.
+
     Examples:
     `asyncgen merge runs/monday runs/tuesday -o runs/both`
     `asyncgen merge runs/geo -o geo.jsonl --strict`
+    `asyncgen merge solutions_qwen25 -o deepscaler_qwen25_solutions.json`
     """
+    from asyncgen.runs.maths.merge import are_solutions
+
+    if output.suffix == ".json" and not output.is_dir() and are_solutions(directories):
+        from asyncgen.cli.maths_said import merge_solutions
+
+        return merge_solutions(
+            directories,
+            output,
+            rollouts=rollouts,
+            original=original,
+            model=model_name,
+            allow_missing=allow_missing and not strict,
+            as_json=json,
+        )
+    if allow_missing or rollouts is not None or original or model_name:
+        raise InputError(
+            "--allow-missing, --rollouts, --original and --model-name are for solutions (runs of the math job, chunk "
+            "files) that become one file *.json"
+        )
     from asyncgen.cli.derived import merge_runs
 
     return merge_runs(directories, output=output, strict=strict, as_json=json)

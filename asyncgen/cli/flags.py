@@ -53,9 +53,7 @@ def normalise(words: Sequence[str], knobs: Sequence[Knob]) -> list[str]:
     while at < len(words):
         word, at = words[at], at + 1
         following = words[at] if at < len(words) and at != job else "-"
-        if word.startswith("--"):
-            name, equals, value = word.partition("=")
-            word = _dashed(name) + equals + value
+        word = dashed(word)
         if word in bools and following.lower() in TRUTHS:
             word, at = f"{word}={str(TRUTHS[following.lower()]).lower()}", at + 1
         if word == "--retry-failed" and following.startswith("-"):
@@ -72,9 +70,11 @@ def _are_reasons(word: str) -> bool:
     return all(difflib.get_close_matches(part.strip(), known, n=1, cutoff=0.8) for part in word.split(","))
 
 
-def _dashed(name: str) -> str:
-    """Section and field with dashes: `--sampling.top_p` and `--top_p` are `--sampling.top-p` and `--top-p`."""
-    return "--" + name[2:].replace("_", "-")
+def dashed(word: str) -> str:
+    """Section and field of a flag with dashes, its value as it is: `--sampling.top_p=1` is `--sampling.top-p=1`. Any
+    other word is left alone."""
+    name, equals, value = word.partition("=")
+    return name.replace("_", "-") + equals + value if word.startswith("--") else word
 
 
 def parameters(knobs: Sequence[Knob]) -> list[inspect.Parameter]:

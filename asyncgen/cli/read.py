@@ -34,7 +34,7 @@ def export_traces(directories: Sequence[Path], *, to: str, output: Path, where: 
     from asyncgen.runs.sheets import sheet_of
 
     if to not in FORMATS:
-        raise InputError(f"there is no export format {to!r}{nearest(to, FORMATS)}")
+        raise InputError(f"there is no export format {to!r}{nearest(to, [*FORMATS, 'chunks'])}")
 
     if in_a_run(output):
         raise InputError(

@@ -27,6 +27,12 @@ def problems(job: Job) -> list[str]:
         (bool(job.dataset.path), "dataset.path is missing: give --dataset-path PATH"),
         (bool(job.endpoints), "endpoints is empty: give --base-url URL"),
         (job.dataset.num_samples >= -1, f"dataset.num_samples is {job.dataset.num_samples}: give -1 (all) or a number"),
+        (job.dataset.chunk_size >= 1, f"dataset.chunk_size is {job.dataset.chunk_size}: give 1 or more"),
+        ((job.dataset.chunk_id or 0) >= 0, f"dataset.chunk_id is {job.dataset.chunk_id}: give 0 or more, or null"),
+        (
+            job.dataset.chunk_id is None or not job.schedule.partition,
+            "dataset.chunk_id and schedule.partition: give one of them",
+        ),
         (
             1 <= job.episode.rollouts <= MAX_ROLLOUTS,
             f"episode.rollouts is {job.episode.rollouts}: give 1 to {MAX_ROLLOUTS}",

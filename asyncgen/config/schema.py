@@ -33,6 +33,10 @@ class Dataset:
     """A column, or `COL desc`; beats `order`."""
     num_samples: int = knob(-1, "--num-samples")
     """How many samples, after where and order; -1 = all."""
+    chunk_size: int = knob(1000, "--chunk-size")
+    """Rows of a chunk, as they lie on disk; with chunk_id."""
+    chunk_id: int | None = knob(None, "--chunk-id")
+    """Only the rows of this chunk, from 0, in a run directory of its own, OUT/chunk-kkk; null: all chunks."""
     image_root: str | None = None
     """Where relative image paths start; default: the dataset's folder."""
 
@@ -199,6 +203,11 @@ SECTIONS: Mapping[str, type] = {
     "store": Store,
 }
 """The sections whose fields are knobs."""
+
+
+def chunk_of(dataset: Dataset) -> tuple[int, int] | None:
+    """(number, size) of the chunk that is asked for."""
+    return None if dataset.chunk_id is None else (dataset.chunk_id, dataset.chunk_size)
 
 
 def parse_partition(text: str | None) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from asyncgen.core.types import Json
+from asyncgen.export.critique_runs import write_critique_sft, write_verl_rl
 from asyncgen.export.files import Counts
 from asyncgen.export.jsonl import write_jsonl
 from asyncgen.export.trace_json import write_trace_json
@@ -22,4 +23,6 @@ to.
 FORMATS: Final[Mapping[str, Format]] = {
     "trace-json": write_trace_json,
     "jsonl": write_jsonl,
+    "critique-sft": write_critique_sft,
+    "verl-rl": write_verl_rl,
 }

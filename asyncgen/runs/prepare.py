@@ -310,8 +310,9 @@ def _write_run(
     card = partial(write_card, name=job.name, score_types=types, files=store.files)
     more = {REUSED_FROM: str} if reused else {}
     card(store.directory, headline_types={**more, **headline})
-    if job.schedule.partition:
-        card(store.directory.parent, headline_types={**more, **headline}, parts=True)
+    if job.schedule.partition or job.dataset.chunk_id is not None:
+        pattern = "part-*" if job.schedule.partition else "chunk-*"
+        card(store.directory.parent, headline_types={**more, **headline}, parts=pattern)
     return bool(reused)
 
 

@@ -123,8 +123,10 @@ def _partitions(path: Path, directories: Sequence[str]) -> dict[str, Json]:
     """How many of the partitions have been started; zeros for a run without."""
     if directories[0] == str(path):
         return {"partitions": 0, "partitions_started": 0}
-    numbers = [parse_part(Path(one).name) for one in directories]
-    return {"partitions": max(one[1] for one in numbers if one), "partitions_started": len(directories)}
+    totals = [part[1] for one in directories if (part := parse_part(Path(one).name))]
+    if not totals:  # nobody says how many chunks there are to be
+        return {"partitions": 0, "partitions_started": 0}
+    return {"partitions": max(totals), "partitions_started": len(directories)}
 
 
 def _joint_state(states: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from asyncgen.config.schema import Job, Rule, parse_partition
+from asyncgen.config.schema import Job, Rule, chunk_of, parse_partition
 from asyncgen.core.task import Task
 from asyncgen.runs.shape import sampling_of
 
@@ -32,6 +32,7 @@ def selection_of(job: Job, task: Task) -> Selection:
         rules=tuple(RowRule(where=rule.where, limit=rule.limit, drop=rule.drop) for rule in job.rules),
         num_samples=dataset.num_samples,
         partition=parse_partition(job.schedule.partition),
+        chunk=chunk_of(dataset),
     )
 
 

@@ -31,7 +31,7 @@ class RowRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which rows, in which order: where, then order, then rules, then number, then partition."""
+    """Which rows, in which order: where, then order, then rules, then number, then partition or chunk."""
 
     where: str | None = None
     """SQL over the columns that are no images; rows for which it is null are dropped too."""
@@ -47,6 +47,8 @@ class Selection:
     """How many at most; -1 = all."""
     partition: tuple[int, int] | None = None
     """`(k, K)`, k from 0: of what is left, every K-th from the k-th on."""
+    chunk: tuple[int, int] | None = None
+    """`(k, size)`, k from 0: of what is left, the rows k · size to (k + 1) · size - 1 on disk."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,15 +92,17 @@ def open_jsonl(files: Sequence[Path]) -> JsonCells:
     return JsonCells(partial(_read_files, tuple(files), ends), offsets)
 
 
-def open_json(file: Path) -> JsonCells:
-    """A JSON array, held in memory as one line an element; or JSONL in a .json file.
+def open_json(files: Sequence[Path]) -> JsonCells:
+    """JSON arrays, held in memory as one line an element, row numbers over all of them; or JSONL in a .json file.
 
     Raises OSError; ValueError and RecursionError when an array does not parse.
     """
-    text = file.read_bytes().removeprefix(BOM).lstrip()
-    if not text.startswith(b"["):
-        return open_jsonl([file])
-    lines = [_line(element) for element in _parse(text)]
+    lines: list[bytes] = []
+    for file in files:
+        text = file.read_bytes().removeprefix(BOM).lstrip()
+        if not text.startswith(b"["):
+            return open_jsonl(files)
+        lines += [_line(element) for element in _parse(text)]
     offsets = np.cumsum([0, *map(len, lines)], dtype=np.int64)
     held = b"".join(lines)
     return JsonCells(lambda start, end: held[start:end], offsets)

@@ -27,6 +27,8 @@ GIVE = (
 )
 SHARDS = (".parquet", ".jsonl", ".ndjson")
 """The types of files of which a dataset may have several."""
+CHUNKS = "*_chunk_[0-9]*.json"
+"""The chunk files of the maths job, of which a folder is a dataset too."""
 HASHED_BYTES = 64 * 2**10
 """Of each file's head and tail."""
 DICT_FILE = "dataset_dict.json"
@@ -43,7 +45,8 @@ class Opened:
 
 
 def open_source(path: str, *, split: str | None = None, image: str = "", image_root: str | None = None) -> Source:
-    """A dataset by path: an HF folder, a .parquet, .jsonl, .ndjson or .json file, a folder or glob of all but the last.
+    """A dataset by path: an HF folder, a .parquet, .jsonl, .ndjson or .json file, a folder or glob of all but the last,
+    a folder of *_chunk_NNN.json.
 
     Rows are numbered over several files in sorted order of their paths.
 
@@ -116,13 +119,15 @@ def _open(place: Path) -> Opened:
     """By what lies there. Raises InputError and what `open_source` turns into one."""
     if (place / "state.json").is_file():
         return _open_hf(place)
+    if place.is_dir() and (chunks := _matches(place, CHUNKS)):
+        return _open_json(place, chunks)
     if place.is_dir():
         return _open_files(place, [file for file in _matches(place, "*") if file.suffix in SHARDS])
     if not place.exists():
         base = _fixed_part(place)
         return _open_files(base, _matches(base, str(place.relative_to(base))), place)
     if place.suffix == ".json":
-        return _open_json(place)
+        return _open_json(place.parent, [place])
     if place.suffix not in SHARDS:
         raise InputError(
             f"dataset.path {str(place)!r}: files of type {place.suffix or 'unknown'!r} are not read; {GIVE}"
@@ -178,10 +183,10 @@ def _open_parquet(base: Path, files: Sequence[Path]) -> Opened:
     )
 
 
-def _open_json(file: Path) -> Opened:
+def _open_json(base: Path, files: Sequence[Path]) -> Opened:
     from asyncgen.source.jsonl import open_json
 
-    return Opened(cells=open_json(file), fingerprint=files_fingerprint(file.parent, [file]))
+    return Opened(cells=open_json(files), fingerprint=files_fingerprint(base, files))
 
 
 def _folders_within(base: Path) -> str:

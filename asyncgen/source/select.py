@@ -1,4 +1,4 @@
-"""Which rows, in which order: where, order, rules, number, partition.
+"""Which rows, in which order: where, order, rules, number, partition, chunk.
 
 Knows sorting and cutting, over columns and never over rows: 1.4 M rows cost the columns named and one integer a row.
 Does not know SQL or file formats.
@@ -46,6 +46,12 @@ def select_rows(cells: Cells, images: Collection[str], selection: Selection) -> 
         if not 0 <= k < parts:
             raise InputError(f"partition {k}/{parts}: the first number is from 0 to {max(0, parts - 1)}")
         indexes = indexes[k::parts]
+    if selection.chunk:
+        k, size = selection.chunk
+        if k * size >= cells.rows:
+            last = max(0, cells.rows - 1) // size
+            raise InputError(f"chunk {k} of {size} rows each: the dataset has {cells.rows}; give 0 to {last}")
+        indexes = indexes[indexes // size == k]
     return Selected(
         indexes=indexes,
         note="; ".join(notes),

@@ -54,11 +54,11 @@ def write_card(
     score_types: Mapping[str, type],
     headline_types: Mapping[str, type],
     traces: int = 0,
-    parts: bool = False,
+    parts: str = "",
     files: FileLayer,
 ) -> None:
     """Write the card, atomically. `traces`: how many the run is to have, 0 = not known. `parts`: for the folder that
-    holds a run's partitions. Raises OSError."""
+    holds a run's partitions or chunks, the pattern of their names. Raises OSError."""
     text = card_text(name=name, score_types=score_types, headline_types=headline_types, traces=traces, parts=parts)
     files.atomic_write(directory / CARD_FILE, text.encode())
 
@@ -69,14 +69,14 @@ def card_text(
     score_types: Mapping[str, type],
     headline_types: Mapping[str, type],
     traces: int = 0,
-    parts: bool = False,
+    parts: str = "",
 ) -> str:
     """The card's YAML front matter and text."""
     import yaml
 
     front: dict[str, Any] = {
         "pretty_name": name,
-        "configs": [{"config_name": "default", "data_files": f"{'part-*/' if parts else ''}traces/*.jsonl"}],
+        "configs": [{"config_name": "default", "data_files": f"{parts}{'/' if parts else ''}traces/*.jsonl"}],
         "dataset_info": {"config_name": "default", "features": trace_features(score_types, headline_types)},
     }
     if traces:

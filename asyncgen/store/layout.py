@@ -49,6 +49,7 @@ SUSPECT = ".suspect"
 """Before OPEN: a sync of the shard has failed, and it is never synced again."""
 
 _PART = re.compile(r"part-(\d{3,})-of-(\d{3,})")
+_CHUNK = re.compile(r"chunk-(\d{3,})")
 
 
 def new_writer(directory: Path, clock: Clock) -> str:
@@ -148,3 +149,14 @@ def parse_part(name: str) -> tuple[int, int] | None:
         return None
     number, total = int(match[1]), int(match[2])
     return (number, total) if number < total else None
+
+
+def chunk_name(number: int) -> str:
+    """The folder of chunk `number` (from 0): `chunk-002`."""
+    return f"chunk-{number:03d}"
+
+
+def parse_chunk(name: str) -> int | None:
+    """`chunk-002` → 2; None for any other name."""
+    match = _CHUNK.fullmatch(name)
+    return int(match[1]) if match else None

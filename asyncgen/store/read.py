@@ -20,6 +20,7 @@ from asyncgen.store.layout import (
     RUN_FILE,
     Kind,
     open_shards,
+    parse_chunk,
     parse_part,
     present_names,
     sealed_path,
@@ -44,13 +45,14 @@ class StoredLine(NamedTuple):
 
 
 def run_directories(path: Path) -> list[Path]:
-    """The run directory itself, or the `part-kkk-of-KKK` in it. Raises InputError if it is neither."""
+    """The run directory itself, or the `part-kkk-of-KKK`, or the `chunk-kkk`, in it. Raises InputError if it is none
+    of these."""
     if (path / RUN_FILE).is_file():
         return [path]
     parts = [
         child
         for child in (sorted(path.iterdir()) if path.is_dir() else [])
-        if parse_part(child.name) and (child / RUN_FILE).is_file()
+        if (parse_part(child.name) or parse_chunk(child.name) is not None) and (child / RUN_FILE).is_file()
     ]
     if not path.exists():
         raise InputError(f"{path} does not exist; give a run directory")

@@ -4,7 +4,9 @@ Knows names and where their classes are. Does not know how a task is run.
 """
 
 BUILT_IN = {
+    "critique": "asyncgen.tasks.critique:Critique",
     "geo": "asyncgen.tasks.geo:Geo",
     "geo-tools": "asyncgen.tasks.geo:GeoTools",
+    "math": "asyncgen.tasks.maths:Math",
 }
 """Task name → module:Class."""

@@ -18,7 +18,9 @@ def shown(name: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_these_are_the_commands():
     looks = {"status", "ls", "show", "sql", "stats", "verify"}
-    assert set(COMMANDS) == looks | {"run", "check", "ctl", "export", "filter", "merge", "rescore", "jobs", "init"}
+    maths = {"filter-mixed", "critique-set", "critique-format", "pipeline", "fleet"}
+    makes = {"run", "check", "ctl", "export", "filter", "merge", "rescore", "jobs", "init"}
+    assert set(COMMANDS) == looks | makes | maths
 
 
 @pytest.mark.parametrize("name", COMMANDS)
