@@ -16,7 +16,10 @@ from asyncgen.cli.control import ctl
 from asyncgen.cli.derive import filter_, merge, rescore, rescore_knobs, verify
 from asyncgen.cli.flags import command, find_job, normalise
 from asyncgen.cli.look import Json, export, ls, show, sql, stats, status
+from asyncgen.cli.serve_model import serve_model
+from asyncgen.cli.serve_retrieval import serve_retrieval
 from asyncgen.config.knobs import Knob, section_knobs, task_knobs, with_default
+from asyncgen.config.names import Name, task_names
 from asyncgen.core.errors import FailReason
 
 OVERVIEW = """Turn a dataset and a strong model into finished training traces.
@@ -26,8 +29,8 @@ Start with `asyncgen jobs`, or `asyncgen init geo` for an editable job file."""
 RETRY_HELP = f"Try failed episodes again: all, or =REASON[,REASON], of {', '.join(FailReason)}."
 
 
-def build(knobs: Sequence[Knob] = ()) -> App:
-    """The app; `run` and `check`, or `rescore`, have a flag for each knob."""
+def build(knobs: Sequence[Knob] = (), names: Sequence[Name] = ()) -> App:
+    """The app; `run` and `check`, or `rescore`, have a flag for each knob; and `run` and `check` for each name."""
     app = App(
         name="asyncgen",
         help=OVERVIEW,
@@ -39,9 +42,10 @@ def build(knobs: Sequence[Knob] = ()) -> App:
         suppress_keyboard_interrupt=False,  # whoever calls has the exit codes of signals
     )
     own = [one for one in knobs if one.section == "task"]
-    for made in (command(run, knobs), command(check, knobs), command(rescore, own)):
+    for made in (command(run, knobs, names), command(check, knobs, names), command(rescore, own)):
         _add(app, made)
-    for function in (status, ctl, ls, show, sql, stats, export, filter_, merge, verify, jobs, init):
+    looks = (status, ls, show, sql, stats, verify)
+    for function in (*looks, ctl, export, filter_, merge, jobs, init, serve_model, serve_retrieval):
         _add(app, function)
     return app
 
@@ -52,7 +56,7 @@ def _add(app: App, function: Callable[..., int]) -> None:
     lines = [line.strip("`") for line in examples.splitlines()[1:]]
     app.command(
         function,
-        name=function.__name__.rstrip("_"),
+        name=function.__name__.rstrip("_").replace("_", "-"),
         help=text,
         help_epilogue="\n".join(["Examples:", *(f"  {line}" for line in lines)]) if found else None,
     )
@@ -61,8 +65,8 @@ def _add(app: App, function: Callable[..., int]) -> None:
 def dispatch(tokens: Sequence[str]) -> int:
     """Parse and call."""
     if tokens and tokens[0] in {"run", "check"}:
-        knobs = _knobs(tokens[1:])
-        return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
+        knobs, names = _settings(tokens[1:])
+        return _result(build(knobs, names)([tokens[0], *normalise(tokens[1:], knobs, names)]))
     if tokens and tokens[0] == "rescore":
         knobs = rescore_knobs(tokens[1:])
         return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
@@ -74,19 +78,20 @@ def _result(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _knobs(tokens: Sequence[str]) -> list[Knob]:
-    """Those of every job, and the options of the task that JOB names."""
+def _settings(tokens: Sequence[str]) -> tuple[list[Knob], list[Name]]:
+    """Those of every job, and the options and names of the task that JOB names."""
     knobs = section_knobs()
     job = find_job(tokens)
     if job is None:
-        return knobs
+        return knobs, []
     from asyncgen.config.load import job_file, read_yaml
     from asyncgen.runs.tasks import load_task_class
 
     path = job_file(job)
     raw = read_yaml(path)
-    knobs += task_knobs(load_task_class(str(raw["task"]), path.parent))
-    return [with_default(one, raw) for one in knobs]
+    task_class = load_task_class(str(raw["task"]), path.parent)
+    knobs = [with_default(one, raw) for one in (*knobs, *task_knobs(task_class))]
+    return knobs, task_names(task_class.__name__, task_class.flags, knobs)
 
 
 def _version() -> str:

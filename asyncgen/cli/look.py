@@ -13,8 +13,8 @@ from cyclopts import Parameter
 Json = Annotated[bool, Parameter(negative=(), help="Figures as JSON on stdout.")]
 Files = Annotated[list[Path], Parameter(help="Run directories, or folders of trace_*.json.")]
 TO_HELP = (
-    "jsonl (one file, a line a trace) or trace-json (one file a trace, for other programs). Only jsonl, and the run "
-    "directory itself, load with datasets.load_dataset."
+    "jsonl (one file, a line a trace), verl-sft (one parquet file, a row an accepted trace, for finetuning) or "
+    "trace-json (one file a trace, for other programs; datasets.load_dataset loads all but these)."
 )
 
 
@@ -167,7 +167,7 @@ def export(
     /,
     *,
     to: Annotated[str, Parameter(help=TO_HELP)],
-    output: Annotated[Path, Parameter(name=["--output", "-o"], help="A folder, or a file for jsonl.")],
+    output: Annotated[Path, Parameter(name=["--output", "-o"], help="A folder, or a file *.jsonl, *.parquet.")],
     where: Annotated[str | None, Parameter(help="SQL over a trace, e.g. 'parse_success and score > 0.3'.")] = None,
     json: Json = False,
 ) -> int:
@@ -176,6 +176,7 @@ def export(
     Examples:
     `asyncgen export runs/geo --to trace-json -o traces`
     `asyncgen export runs/geo --to jsonl --where 'score > 0.5' -o good.jsonl`
+    `asyncgen export runs/search --to verl-sft -o train.parquet`
     """
     from asyncgen.cli.read import export_traces
 

@@ -1,4 +1,76 @@
 """What an answer is worth: reading it out of a text, and scoring it against the row.
 
-Knows answers and truths. Does not know how an answer was come by, nor where scores are kept.
+Knows answers and truths. Does not know how an answer was come by, nor where scores are kept. A public namespace: a
+task writes `from asyncgen import rewards`. A name is loaded when it is first used.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncgen.rewards.geo import GEO_FAILURE, GeoReward, geo_answer, haversine_km, parse_coordinates
+    from asyncgen.rewards.judge import JUDGE_FAILURE, judge_scores
+    from asyncgen.rewards.qa import QaReward, exact_match, f1, normalised, qa_scores, support_recall
+    from asyncgen.rewards.qa_rows import check_question_columns, check_truth, question, support_titles, truths
+    from asyncgen.rewards.text import answer_tag, labelled_line, last_boxed
+
+_HOME = {
+    "GEO_FAILURE": "geo",
+    "GeoReward": "geo",
+    "JUDGE_FAILURE": "judge",
+    "QaReward": "qa",
+    "answer_tag": "text",
+    "check_question_columns": "qa_rows",
+    "check_truth": "qa_rows",
+    "exact_match": "qa",
+    "f1": "qa",
+    "geo_answer": "geo",
+    "haversine_km": "geo",
+    "judge_scores": "judge",
+    "labelled_line": "text",
+    "last_boxed": "text",
+    "normalised": "qa",
+    "parse_coordinates": "geo",
+    "qa_scores": "qa",
+    "question": "qa_rows",
+    "support_recall": "qa",
+    "support_titles": "qa_rows",
+    "truths": "qa_rows",
+}
+
+__all__ = [
+    "GEO_FAILURE",
+    "JUDGE_FAILURE",
+    "GeoReward",
+    "QaReward",
+    "answer_tag",
+    "check_question_columns",
+    "check_truth",
+    "exact_match",
+    "f1",
+    "geo_answer",
+    "haversine_km",
+    "judge_scores",
+    "labelled_line",
+    "last_boxed",
+    "normalised",
+    "parse_coordinates",
+    "qa_scores",
+    "question",
+    "support_recall",
+    "support_titles",
+    "truths",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'asyncgen.rewards' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"asyncgen.rewards.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -14,7 +14,7 @@ from asyncgen.store.layout import OWN_NAMES, RUN_FILE, parse_part, part_name
 
 def output_directory(job: Job) -> Path:
     """The run directory: with a partition, a folder of its own in the output directory. Raises InputError."""
-    out = Path(job.store.output_dir or f"runs/{job.name}")
+    out = Path(job.store.output_dir or _beside_output_file(job) or f"runs/{job.name}")
     partition = parse_partition(job.schedule.partition)
     parts = {one for path in _children(out) if (one := parse_part(path.name))}
     if partition is None:
@@ -29,6 +29,11 @@ def output_directory(job: Job) -> Path:
         total = min(other)
         raise InputError(f"{out} holds partitions of {total}; give --partition k/{total} or another --output-dir")
     return _usable(out / part_name(*partition))
+
+
+def _beside_output_file(job: Job) -> Path | None:
+    """`X.run` of a job that writes `X.parquet`."""
+    return Path(job.store.output_file).with_suffix(".run") if job.store.output_file else None
 
 
 def _usable(directory: Path) -> Path:

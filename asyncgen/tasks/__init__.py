@@ -6,5 +6,6 @@ Knows names and where their classes are. Does not know how a task is run.
 BUILT_IN = {
     "geo": "asyncgen.tasks.geo:Geo",
     "geo-tools": "asyncgen.tasks.geo:GeoTools",
+    "search": "asyncgen.tasks.search:Search",
 }
 """Task name → module:Class."""
