@@ -22,8 +22,8 @@ NO_MORE = {"ANT", "SCG"}
 """Countries that are no more: their capitals would belong to two."""
 NOT_THEIR_PROVINCES = {"AGO", "IOT", "SSD"}
 """Angola, British Indian Ocean Territory, South Sudan: the package lists provinces of other countries."""
-PROVINCES_A_SENTENCE = 12
-PROVINCES_A_PASSAGE = 24
+PROVINCES_A_SENTENCE = 6
+PROVINCES_A_PASSAGE = 12
 
 _ARTICLE = re.compile(
     r"(Democratic )?Republic of|Isle of|United (States|Kingdom|Arab)|Federated States|"

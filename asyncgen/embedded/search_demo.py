@@ -27,6 +27,8 @@ from asyncgen.embedded.stage import ASYNCGEN, Stage, programs
 
 QUESTIONS = 24
 SEED = 0
+MOST_THREADS = 8
+"""Of the model: it is too small for more."""
 JOB_FILES = ("search-demo.yaml", "search_task.py")
 
 
@@ -36,6 +38,8 @@ class SearchDemo:
 
     folder: Path
     questions: int = QUESTIONS
+    threads: int = field(default_factory=lambda: min(os.cpu_count() or 1, MOST_THREADS))
+    """Of the model."""
     stage: Stage = field(default_factory=Stage)
 
     @property
@@ -69,8 +73,7 @@ def play(demo: SearchDemo) -> int:
         "what it finds and is mostly wrong. Its words, the searches and the scores are real, and are what they are.\n"
     )
     _write(demo)
-    threads = max(1, (os.cpu_count() or 1) // 2)  # the other half is for the job: two servers and the run
-    with model_server("--threads", str(threads)) as base_url, retrieval_server(demo.corpus) as retrieval_url:
+    with model_server("--threads", str(demo.threads)) as base_url, retrieval_server(demo.corpus) as retrieval_url:
         say(f"model      {base_url}\nretrieval  {retrieval_url}")
         code = demo.stage.run(demo.run_arguments(base_url, retrieval_url))
     if not demo.stage.is_done(code):
@@ -140,7 +143,7 @@ have stopped with the demo, this starts them again, and asks each question four 
   {asyncgen} {job} --rollouts 4
 Look at what was searched and answered:
   {asyncgen} ls {output} --sort -f1
-  {asyncgen} sql {output} 'select "data.kind", avg(em), avg(f1) from traces group by 1'
+  {asyncgen} sql {output} 'select kind, avg(em), avg(f1) from traces group by 1'
 The same questions and passages with a model that can call tools (and no grammar):
   {asyncgen} run search --input-file {shlex.quote(str(demo.dataset))} --vllm-url http://HOST:8000/v1 \\
     --retrieval-url {retrieval_url} --output-file {shlex.quote(str(demo.folder / "strong.parquet"))}"""  # noqa: S608  # a line to paste

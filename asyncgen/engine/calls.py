@@ -6,6 +6,7 @@ Knows what a tool may raise, and what that means. Does not know turns.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ class Calls:
         while not self.gate.may_try(name, self.clock.monotonic()):
             if self.stopping():
                 raise StoppedError
-            await self.clock.sleep(LOOK)
+            await self.clock.sleep(LOOK * random.uniform(0.5, 1.5))  # noqa: S311  # or the same call would always be first
 
     async def _attempt(self, tool: Tool, arguments: Mapping[str, Json]) -> tuple[ToolResult, str, bool]:
         """Result, error text, and whether the model is to see them: not where the tool is down."""

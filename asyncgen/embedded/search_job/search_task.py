@@ -14,14 +14,13 @@ from asyncgen import Sample, Turn
 from asyncgen.tasks.search import Search
 
 CALL = r"""
-root  ::= "<think>" words "</think>\n<tool_call>\n" call "\n</tool_call>"
-call  ::= "{\"name\": \"search\", \"arguments\": {\"query_list\": [\"" words "\"]}}"
-words ::= word (" " word){0,7}
-word  ::= [A-Za-z0-9.'-]{1,14}
+root  ::= "<think>" text{2,34} end "</think>\n<tool_call>\n" call "\n</tool_call>"
+call  ::= "{\"name\": \"search\", \"arguments\": {\"query_list\": [\"" text{2,24} end "\"]}}"
+text  ::= [A-Za-z0-9 .'-]
+end   ::= [A-Za-z0-9.]
 """
 ANSWER = r"""
-root ::= "<answer>" word (" " word){0,3} "</answer>"
-word ::= [^<> \n]{1,14}
+root ::= "<answer>" [A-Za-z0-9.] [^<>\n]{0,24} "</answer>"
 """
 
 
