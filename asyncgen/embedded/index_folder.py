@@ -38,6 +38,8 @@ FORMAT = 1
 CARD = "index.json"
 LOCK = "LOCK"
 PREFIX, PART = "bm25-", ".part-"
+OWN = f"{PREFIX}{'[0-9a-f]' * 16}"
+"""The names that are given here, as a pattern; a user's own `bm25-wiki` is not among them."""
 NO_LOCKS = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS})
 """From a file system without flock. Two that build at once there do the work twice, and the first's is used."""
 
@@ -61,12 +63,12 @@ def open_index(corpus: Corpus, folder: Path, note: Callable[[str], None]) -> Ind
     with _locked(folder, note) as alone:
         if index := _opened(place):  # another process was faster
             return index
-        old = [found for found in folder.glob(f"{PREFIX}*") if PART not in found.name and found != place]
+        old = [found for found in folder.glob(OWN) if found != place]
         if old or place.exists():
             what = "of another corpus, other columns or another version" if old else "damaged"
             note(f"the index in {folder} is {what}: it is built anew")
         _build(corpus, place, note)
-        parts = folder.glob(f"{PREFIX}*{PART}*") if alone else ()
+        parts = folder.glob(f"{OWN}{PART}*") if alone else ()
         for found in (*old, *parts):
             shutil.rmtree(found, ignore_errors=True)
         return Index(place)

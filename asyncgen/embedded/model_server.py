@@ -131,7 +131,7 @@ def _started(command: Sequence[str], *, verbose: bool) -> Iterator[subprocess.Po
     with subprocess.Popen(  # noqa: S603  # a module of this package
         command,
         stdin=subprocess.PIPE,
-        stdout=None if verbose else subprocess.DEVNULL,
+        stdout=sys.stderr.fileno() if verbose else subprocess.DEVNULL,  # ours has the line that says it is ready
         stderr=None if verbose else subprocess.PIPE,
         text=True,
         errors="replace",

@@ -25,7 +25,7 @@ from asyncgen.embedded.model_server import ALIAS, model_file, model_server
 from asyncgen.embedded.questions import write_questions
 from asyncgen.embedded.stage import ASYNCGEN, Stage, programs
 
-QUESTIONS = 24
+QUESTIONS = 16
 SEED = 0
 MOST_THREADS = 8
 """Of the model: it is too small for more."""
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m asyncgen.embedded.search_demo", description=main.__doc__)
     parser.add_argument("--dir", type=Path, default=Path("demo/search"), help="where to (default ./demo/search)")
     parser.add_argument("--questions", type=int, default=QUESTIONS, help=f"how many (default {QUESTIONS})")
-    parser.add_argument("--seed", type=int, default=SEED, help="which (default 0)")
+    parser.add_argument("--seed", type=int, default=SEED, help="which ones (default 0)")
     given = parser.parse_args(arguments)
     try:
         write_files(given.dir, given.questions, seed=given.seed)

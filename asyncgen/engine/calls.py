@@ -73,7 +73,7 @@ class Calls:
             if result.pictures:
                 result = replace(result, pictures=tuple(map(self.context.adopt, result.pictures)))
         except ToolDownError as down:
-            return result, str(down), self.gate.failed(tool.name, str(down), self.clock.monotonic())
+            return result, str(down), self.gate.failed(tool.name, down.why, self.clock.monotonic())
         except ToolError as refused:
             error = str(refused)
         except BaseException as crash:

@@ -107,6 +107,8 @@ class Summary:
     """US dollars; None where no price is set."""
     this_start: dict[str, Json] = field(default_factory=dict[str, Json])
     """The same from `turns` to `cost`, of this start alone."""
+    tool_errors: int = 0
+    """Of this start's tool calls, those that brought no result."""
     accepted: int | None = None
     """Traces of the directory that are accepted; None where the job accepts all."""
     error: str = ""
@@ -371,6 +373,7 @@ def _summary(
         starts=progress.starts_before + 1,
         **all_starts.json(),
         this_start=this_start.json(),
+        tool_errors=progress.tool_errors,
         accepted=accepted_of(prepared.job, progress),
         error=str(error or ""),
     )

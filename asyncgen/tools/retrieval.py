@@ -88,17 +88,21 @@ class _Failed:
 
     text: str
     """For the model."""
+    why: str = ""
+    """For the user."""
     own: bool = False
     """It is the query's fault."""
 
     def error(self) -> ToolError:
-        return ToolError(self.text) if self.own else ToolDownError(self.text)
+        return ToolError(self.text) if self.own else ToolDownError(self.text, self.why)
 
 
 def _failed(fault: Fault, query: str, *, own: bool) -> _Failed:
     if own:
-        return _Failed(f"the search service cannot answer the query {quoted(query)} ({fault.text}); word it anew", own)
-    return _Failed(f"the search service did not answer ({fault.text}); search again later, or go on with what you have")
+        refused = f"the search service cannot answer the query {quoted(query)} ({fault.text})"
+        return _Failed(f"{refused}; word it anew", own=True)
+    why = f"the search service did not answer ({fault.text})"
+    return _Failed(f"{why}; search again later, or go on with what you have", why)
 
 
 _Outcome: TypeAlias = tuple[Hit, ...] | _Failed

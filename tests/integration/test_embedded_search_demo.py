@@ -53,7 +53,7 @@ def look_at_every_trace(demo: SearchDemo) -> None:
 @pytest.fixture(scope="module")
 def played(tmp_path_factory) -> tuple[SearchDemo, int, str]:
     said: list[str] = []
-    demo = SearchDemo(tmp_path_factory.mktemp("demo") / "search", 4, 1, Stage(say=said.append))
+    demo = SearchDemo(tmp_path_factory.mktemp("demo") / "search", 3, 1, Stage(say=said.append))
     return demo, play(demo), "\n".join(said)
 
 
@@ -95,7 +95,7 @@ def test_a_second_start_keeps_what_is_there_and_asks_nothing(played):
     demo, _, _ = played
     before = traces(demo.output)
     said: list[str] = []
-    again = SearchDemo(demo.folder, 4, 1, Stage(say=said.append))
+    again = SearchDemo(demo.folder, 3, 1, Stage(say=said.append))
     assert play(again) == 0
     assert traces(demo.output) == before
     assert "is there already: kept" in "\n".join(said)
