@@ -39,6 +39,8 @@ TOPK = 3
 """How many passages a query gets that does not say; as Search-R1's server."""
 MAX_TOPK = 100
 MAX_QUERIES = 4096
+MAX_HITS = 40_960
+"""Passages of one answer."""
 MAX_BODY = 32 << 20
 AT_ONCE = 16
 """Queries that one thread takes at a time: several threads share a request, and a large one keeps no small one waiting
@@ -153,7 +155,13 @@ def read_request(raw: bytes, topk: int) -> Request:
     body = _parsed(raw)
     if not isinstance(body, dict):
         raise BadRequest(f"the body is {_shown(body)}: it must be a JSON object")
-    return Request(_queries(body), _topk(body.get("topk"), topk), _scores(body.get("return_scores")))
+    asked = Request(_queries(body), _topk(body.get("topk"), topk), _scores(body.get("return_scores")))
+    if len(asked.queries) * asked.topk > MAX_HITS:
+        raise BadRequest(
+            f"{len(asked.queries)} queries with topk {asked.topk}: they may have {MAX_HITS} passages together",
+            "queries",
+        )
+    return asked
 
 
 def _parsed(raw: bytes) -> Json:

@@ -21,6 +21,8 @@ from asyncgen.rewards.qa_rows import TRUTH_PLACES, support_titles, truths
 
 LONGEST = 10_000
 """Characters of an answer that are looked at."""
+MOST_MARKS = 20
+"""In a title, of what may end one."""
 LONGEST_TITLE = 600
 """Characters of a result's line in which its title is looked for."""
 CLOSED: Final = frozenset({"yes", "no", "noanswer"})
@@ -107,7 +109,7 @@ def _beginnings(line: str) -> Iterator[str]:
     if match is None:
         return
     mark = TITLE_END if match["quoted"] is None else QUOTED_TITLE_END
-    pieces = (match["quoted"] or match["plain"] or "").split(mark)
+    pieces = (match["quoted"] or match["plain"] or "").split(mark, MOST_MARKS)
     for count in range(1, len(pieces)):
         yield _folded(mark.join(pieces[:count]))
 

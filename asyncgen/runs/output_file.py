@@ -91,6 +91,8 @@ async def write_output(
     """
     path = output_file(job)
     if path is None or not _is_due(path, directory):
+        if path is not None and path.exists():
+            say(f"{path} is younger than all traces of {directory}: left as it is")
         return error
     say(f"writing {path}")
     stop = threading.Event()

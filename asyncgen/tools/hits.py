@@ -27,7 +27,10 @@ _SCORES = ("scores", "similarities")
 """Members that hold the scores beside it."""
 _INNER = ("document", "doc", "_source", "payload", "node", "passage")
 """Members of a hit that hold its document."""
-_TEXTS = ("text", "contents", "content", "passage", "snippet", "body", "page_content", "paragraph", "chunk")
+_TEXTS = (
+    *("text", "contents", "content", "passage", "snippet", "body", "page_content", "paragraph", "chunk"),
+    *("sentences", "paragraphs"),
+)
 _TITLES = ("title", "name", "page_title")
 _IDS = ("id", "_id", "docid", "doc_id")
 _SCORE = ("score", "_score", "similarity")
@@ -187,6 +190,8 @@ def _member(names: Sequence[str], fields: Mapping[str, Json], kind: type | Union
         value = fields.get(name)
         if isinstance(value, kind):
             return value
+        if kind is str and isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+            return " ".join(value)  # sentence by sentence
     return None
 
 

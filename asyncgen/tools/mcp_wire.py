@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
 
 MAX_EVENT = 16 * 2**20
-"""Bytes of one message over HTTP."""
+"""Bytes of one event over HTTP. What comes as one JSON body, or as a line of a process, the package reads whole."""
 _IDLE = 7 * 86_400.0
 """Seconds without a word on an SSE stream until it counts as broken."""
 _KEPT = 4_000
@@ -66,7 +66,10 @@ class Way:
         from mcp.client.stdio import StdioServerParameters, stdio_client
 
         command, *args = shlex.split(self._spec.mcp)
-        server = StdioServerParameters(command=command, args=args, env=self._environ, cwd=self._spec.cwd)
+        # one stray byte in another encoding would end the reader, unnoticed, and every later call with it
+        server = StdioServerParameters(
+            command=command, args=args, env=self._environ, cwd=self._spec.cwd, encoding_error_handler="replace"
+        )
         reading, writing = os.pipe()
         stderr = os.fdopen(writing, "w")
         try:

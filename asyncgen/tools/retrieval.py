@@ -44,7 +44,9 @@ BODY_CAP = 64 * 2**20
 SAID = 2_000
 """Bytes of an error's body that are looked at."""
 PACKET = 2**18
-_USER = re.compile("//[^/]*@")
+LARGE = 2**19
+"""Bytes of an answer from which on it is read in a thread."""
+_USER = re.compile("//.*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,9 @@ class RetrievalClient:
         """Batches under way."""
         self._known: Key | None = None
         """A query that was answered."""
+        self._lost = False
+        """The server did not answer the latest batch: until it does, nothing is answered from what is kept, or those
+        calls would pass for a server that is there."""
         self._ended = False
 
     async def search(self, queries: Sequence[str], topk: int) -> list[list[Hit]]:
@@ -174,7 +179,7 @@ class RetrievalClient:
 
     def _ask_for(self, key: Key) -> asyncio.Future[_Outcome] | _Outcome:
         self.queries += 1
-        if (known := self._answers.get(key)) is not None:
+        if not self._lost and (known := self._answers.get(key)) is not None:
             self.hits_in_cache += 1
             return known
         if self._ended:
@@ -209,10 +214,12 @@ class RetrievalClient:
             if isinstance(outcome, Fault):
                 lost = halves.refused(part) if outcome.halved else halves.lost(part)
                 own = outcome.halved and len(lost) == 1 and (halves.any_passed or await self._takes_others(session))
+                self._lost = bool(lost) and not own
                 for query in lost:
                     self._settle((query, batch.topk), _failed(outcome, query, own=own))
                 continue
             halves.passed()
+            self._lost = False
             self._queue.passed(len(part))
             self._known = part[0], batch.topk
             for query, hits in zip(part, outcome, strict=True):
@@ -263,7 +270,7 @@ class RetrievalClient:
                     said = await response.content.read(SAID)
                     outcome: list[tuple[Hit, ...]] | Fault = fault_of_status(response.status, response.headers, said)
                 else:
-                    outcome = _hits(await _body(response), len(queries), topk)
+                    outcome = await _read(await _body(response), len(queries), topk)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             outcome = fault_of(error, self.options.timeout)
         self.failures += isinstance(outcome, Fault)
@@ -296,6 +303,13 @@ async def _body(response: aiohttp.ClientResponse) -> bytes | None:
         response.close()
         return None
     return b"".join(chunks)
+
+
+async def _read(body: bytes | None, count: int, topk: int) -> list[tuple[Hit, ...]] | Fault:
+    """In a thread where it takes more than a few milliseconds."""
+    if body is None or len(body) <= LARGE:
+        return _hits(body, count, topk)
+    return await asyncio.to_thread(_hits, body, count, topk)
 
 
 def _hits(body: bytes | None, count: int, topk: int) -> list[tuple[Hit, ...]] | Fault:

@@ -128,8 +128,9 @@ def test_the_ready_line_has_the_url_and_sigterm_ends_it_with_0():
         assert is_gone(child)
 
 
-def test_llama_cpp_ends_when_its_parent_is_killed():
-    with started([*COMMAND, "--port", "0", "--slots", "1", "--context", "256"]) as server:
+def test_llama_cpp_ends_when_its_parent_is_killed(tmp_path):
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}  # what is killed cleans nothing up
+    with started([*COMMAND, "--port", "0", "--slots", "1", "--context", "256"], env=environ) as server:
         url = said(server).split(" at ")[1].strip()
         (child,) = children(server.pid)
         server.kill()

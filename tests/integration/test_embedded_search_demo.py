@@ -17,6 +17,7 @@ from asyncgen.embedded import demo as whole_demo
 from asyncgen.embedded.search_demo import JOB_FILES, SearchDemo, best, main, next_steps, play, write_files
 from asyncgen.embedded.stage import Stage
 
+pytestmark = pytest.mark.timeout(400)  # a language model on a processor that others use too
 CALL = re.compile(
     r"<think>[^<\n]{3,36}</think>\n<tool_call>\n"
     r'\{"name": "search", "arguments": \{"query_list": \["([^"\n]{3,26})"\]\}\}\n</tool_call>'

@@ -86,8 +86,8 @@ def place(tmp_path_factory):
 def retrieval_server(folder: Path):
     """The line of the README, but for its port, which `at` puts into the other lines."""
     (line,) = [one.split("#")[0] for _, body in BLOCKS for one in body.splitlines() if "serve-retrieval" in one]
-    words = [sys.executable, "-m", *shlex.split(line.replace("8001", "0"))]
-    with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as child:
+    words = [sys.executable, "-m", *shlex.split(line.replace("8001", "0")), "--watch-stdin"]  # ends with us
+    with subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout is not None
             ready = re.search(r":(\d+)/retrieve: 2 passages", child.stdout.readline())

@@ -191,6 +191,12 @@ async def test_an_answer_against_the_protocol_counts_as_down(behaviour: str, tex
         assert text in await _down(server, "tool0")
 
 
+async def test_a_line_in_another_encoding_between_the_answers_ends_nothing():
+    async with served(McpSpec(mcp=command("raw", "latin-1"), timeout=5)) as server:
+        for _ in range(3):
+            assert "inside" in await ask(server, "tool0")
+
+
 async def test_a_process_that_does_not_end_by_itself_is_killed(tmp_path: Path):
     async with served(McpSpec(mcp=command("raw", "stubborn"))) as server:
         assert "inside" in await ask(server, "tool0")

@@ -407,6 +407,22 @@ async def test_a_dead_server_s_calls_fail_and_pass_when_it_is_back() -> None:
     assert is_of(back[0][0], "a")
 
 
+async def test_while_the_server_is_down_nothing_is_answered_from_what_is_kept() -> None:
+    """Or those calls would pass for a server that is there, and a run would never pause."""
+    async with Retriever() as server, running(server.url) as client:
+        await client.search(["kept"], 3)
+        await server.stop()
+        with pytest.raises(ToolDownError):
+            await client.search(["new"], 3)
+        with pytest.raises(ToolDownError):
+            await client.search(["kept"], 3)
+        await server.start()
+        assert await client.search(["new", "kept"], 3)
+        posts = len(server.posts)
+        assert await client.search(["kept"], 3)
+        assert len(server.posts) == posts
+
+
 async def test_user_and_password_of_the_address_are_sent_as_such() -> None:
     async with Retriever() as server, running(server.url.replace("//", "//me:secret@")) as client:
         await client.search(["a"], 3)

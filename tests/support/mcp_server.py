@@ -121,6 +121,8 @@ def _raw(behaviour: str) -> None:
             continue
         if behaviour == "silent":
             time.sleep(3600)
+        if behaviour == "latin-1" and request["method"] == "tools/call":
+            sys.stdout.buffer.write(b"caf\xe9: a line of its log\n")
         print(json.dumps({"jsonrpc": "2.0", "id": request["id"], **_answer(behaviour, request)}), flush=True)
     if behaviour == "stubborn":
         time.sleep(3600)

@@ -5,7 +5,14 @@ import re
 
 import pytest
 
-from asyncgen.embedded.countries import Atlas, Country, load_atlas, write_corpus
+from asyncgen.embedded.countries import (
+    PROVINCES_A_PASSAGE,
+    PROVINCES_A_SENTENCE,
+    Atlas,
+    Country,
+    load_atlas,
+    write_corpus,
+)
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +113,14 @@ def test_each_fact_reads_as_a_sentence():
 
 
 def test_many_provinces_are_told_in_several_passages():
-    names = tuple(f"Province {number}" for number in range(30))
+    names = tuple(f"Province {number}" for number in range(PROVINCES_A_PASSAGE + 1))
     atlas = Atlas((country("AAA", "Nowhere", provinces=names),))
     assert list(texts(atlas)) == ["Provinces of Nowhere", "Provinces of Nowhere (2)"]
-    assert atlas.where(atlas.countries[0], "province/Province 11") == ("Provinces of Nowhere", 0)
-    assert atlas.where(atlas.countries[0], "province/Province 12") == ("Provinces of Nowhere", 1)
-    assert atlas.where(atlas.countries[0], "province/Province 29") == ("Provinces of Nowhere (2)", 0)
+    (one,) = atlas.countries
+    first = PROVINCES_A_SENTENCE
+    assert atlas.where(one, f"province/Province {first - 1}") == ("Provinces of Nowhere", 0)
+    assert atlas.where(one, f"province/Province {first}") == ("Provinces of Nowhere", 1)
+    assert atlas.where(one, f"province/{names[-1]}") == ("Provinces of Nowhere (2)", 0)
 
 
 @pytest.mark.parametrize(

@@ -148,9 +148,12 @@ def test_a_folder_that_cannot_be_written_is_a_mistake_with_a_way_out(corpus, tmp
 def test_what_else_lies_in_the_folder_stays(corpus, tmp_path):
     folder = tmp_path / "index"
     folder.mkdir()
-    (folder / "notes.txt").write_text("mine")
+    mine = [folder / "notes.txt", folder / f"{PREFIX}wiki" / "data", folder / f"{PREFIX}wiki.part-1" / "data"]
+    for file in mine:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
     open_index(corpus, folder, lambda _: None)
-    assert (folder / "notes.txt").read_text() == "mine"
+    assert [file.read_text() for file in mine] == ["mine"] * 3
 
 
 def test_the_index_lies_beside_the_corpus(tmp_path):

@@ -71,6 +71,16 @@ def test_a_call_that_says_nothing_lets_the_next_one_try() -> None:
     assert gate.may_try("search", FIRST_TRY)
 
 
+def test_a_call_from_before_the_tool_went_down_is_not_the_one_that_tries() -> None:
+    gate = down()
+    assert gate.may_try("search", FIRST_TRY)
+    gate.gave_up("search", asked=FIRST_TRY / 2)
+    gate.failed("search", "late", FIRST_TRY, asked=FIRST_TRY / 2)
+    assert not gate.may_try("search", FIRST_TRY + LONGEST)
+    gate.gave_up("search", asked=FIRST_TRY)
+    assert gate.may_try("search", FIRST_TRY + LONGEST)
+
+
 def test_tools_are_counted_apart() -> None:
     gate = down(5.0)
     assert gate.may_try("look", 5.0)
