@@ -11,7 +11,6 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from asyncgen.config.knobs import section_knobs, task_knobs
 from asyncgen.core.errors import AccountError, AsyncgenError, DataError, DirectoryInUse, InputError, TemporaryError
 from asyncgen.core.trace import Trace
 from asyncgen.runs.background import Background, Ears
@@ -160,9 +159,9 @@ def _load(
     found = find_job(job)
     if settings is not None and not isinstance(settings, Mapping):
         raise InputError(f"settings {settings!r}: give a mapping of names and values")
-    known = [*section_knobs(), *task_knobs(found.task_class)]
-    values = by_path(settings or {}, known)
-    for path, value in by_path(knobs, known).items():
+    known, names = found.knobs(), found.names()
+    values = by_path(settings or {}, known, names)
+    for path, value in by_path(knobs, known, names).items():
         if path in values:
             raise InputError(f"{path} stands among the settings too; leave one away")
         values[path] = value

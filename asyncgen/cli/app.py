@@ -18,7 +18,10 @@ from asyncgen.cli.flags import command, dashed, find_job, normalise
 from asyncgen.cli.fleet import fleet
 from asyncgen.cli.look import Json, export, ls, show, sql, stats, status
 from asyncgen.cli.maths import critique_format, critique_set, filter_mixed, pipeline
+from asyncgen.cli.serve_model import serve_model
+from asyncgen.cli.serve_retrieval import serve_retrieval
 from asyncgen.config.knobs import Knob, section_knobs, task_knobs, with_default
+from asyncgen.config.names import Name, task_names
 from asyncgen.core.errors import FailReason
 
 OVERVIEW = """Turn a dataset and a strong model into finished training traces.
@@ -30,8 +33,8 @@ MATHS: Sequence[Callable[..., int]] = (filter_mixed, critique_set, critique_form
 RETRY_HELP = f"Try failed episodes again: all, or =REASON[,REASON], of {', '.join(FailReason)}."
 
 
-def build(knobs: Sequence[Knob] = ()) -> App:
-    """The app; `run`, `check` and `fleet`, or `rescore`, have a flag for each knob."""
+def build(knobs: Sequence[Knob] = (), names: Sequence[Name] = ()) -> App:
+    """The app; `run`, `check` and `fleet`, or `rescore`, have a flag for each knob; and the first three for each name."""
     app = App(
         name="asyncgen",
         help=OVERVIEW,
@@ -43,9 +46,11 @@ def build(knobs: Sequence[Knob] = ()) -> App:
         suppress_keyboard_interrupt=False,  # whoever calls has the exit codes of signals
     )
     own = [one for one in knobs if one.section == "task"]
-    for made in (command(run, knobs), command(check, knobs), command(rescore, own), command(fleet, knobs)):
+    jobs_own = (command(run, knobs, names), command(check, knobs, names), command(fleet, knobs, names))
+    for made in (*jobs_own, command(rescore, own)):
         _add(app, made)
-    for function in (status, ctl, ls, show, sql, stats, export, filter_, merge, verify, jobs, init):
+    looks = (status, ls, show, sql, stats, verify)
+    for function in (*looks, ctl, export, filter_, merge, jobs, init, serve_model, serve_retrieval):
         _add(app, function)
     for function in MATHS:
         _add(app, function)
@@ -71,8 +76,8 @@ def _command_name(function: Callable[..., int]) -> str:
 def dispatch(tokens: Sequence[str]) -> int:
     """Parse and call."""
     if tokens and tokens[0] in {"run", "check"}:
-        knobs = _knobs(tokens[1:])
-        return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
+        knobs, names = _settings(tokens[1:])
+        return _result(build(knobs, names)([tokens[0], *normalise(tokens[1:], knobs, names)]))
     if tokens and tokens[0] == "rescore":
         knobs = rescore_knobs(tokens[1:])
         return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
@@ -89,19 +94,20 @@ def _result(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _knobs(tokens: Sequence[str]) -> list[Knob]:
-    """Those of every job, and the options of the task that JOB names."""
+def _settings(tokens: Sequence[str]) -> tuple[list[Knob], list[Name]]:
+    """Those of every job, and the options and names of the task that JOB names."""
     knobs = section_knobs()
     job = find_job(tokens)
     if job is None:
-        return knobs
+        return knobs, []
     from asyncgen.config.load import job_file, read_yaml
     from asyncgen.runs.tasks import load_task_class
 
     path = job_file(job)
     raw = read_yaml(path)
-    knobs += task_knobs(load_task_class(str(raw["task"]), path.parent))
-    return [with_default(one, raw) for one in knobs]
+    task_class = load_task_class(str(raw["task"]), path.parent)
+    knobs = [with_default(one, raw) for one in (*knobs, *task_knobs(task_class))]
+    return knobs, task_names(task_class.__name__, task_class.flags, knobs)
 
 
 def _version() -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import Any
 
 from asyncgen.cli.output import line, print_json
 from asyncgen.config.schema import Job
+from asyncgen.core.clock import SystemClock
+from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
 from asyncgen.runs.jobs import load_job
 from asyncgen.runs.loops import loop_factory
@@ -29,18 +32,30 @@ def check_job(
 
 async def _check(job: Job, task: Task, *, as_json: bool) -> int:
     from asyncgen.endpoint.client import HttpTransport
-    from asyncgen.runs.checks import check
+    from asyncgen.runs.checks import Finding, check
+    from asyncgen.runs.toolset import NO_TOOLS, toolset
     from asyncgen.view.terminal import clean
 
-    findings = []
+    findings: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        findings.append(finding)
+        if not as_json:
+            line(f"{finding.state:4}  {finding.what}: {clean(finding.text)}")
+
     transport = HttpTransport()
-    try:
-        async for finding in check(job, task, transport=transport, environ=os.environ):
-            findings.append(finding)
-            if not as_json:
-                line(f"{finding.state:4}  {finding.what}: {clean(finding.text)}")
-    finally:
-        await transport.close()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(transport.close)
+        more = NO_TOOLS
+        try:
+            more = await stack.enter_async_context(toolset(job, task, environ=os.environ, clock=SystemClock()))
+        except InputError as error:
+            tell(Finding("tools", "fail", str(error)))
+        if more.tools:
+            names = ", ".join(tool.name for tool in (*task.tools, *more.tools))
+            tell(Finding("tools", "ok", "; ".join([names, *more.notes])))
+        async for finding in check(job, task, more.tools, transport=transport, environ=os.environ):
+            tell(finding)
     failed = any(finding.state == "fail" for finding in findings)
     if as_json:
         print_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})

@@ -14,7 +14,8 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from asyncgen.config.knobs import Knob, section_knobs
-from asyncgen.core.errors import FailReason
+from asyncgen.config.names import Name, flag_of
+from asyncgen.core.errors import FailReason, InputError
 
 SWITCHES = ("--log-samples", "--accept-config-change", "--json", "--plain", "--help", "-h")
 """Flags of the commands themselves that take no value."""
@@ -44,9 +45,10 @@ def _job_place(words: Sequence[str]) -> int | None:
     return None
 
 
-def normalise(words: Sequence[str], knobs: Sequence[Knob]) -> list[str]:
+def normalise(words: Sequence[str], knobs: Sequence[Knob], names: Sequence[Name] = ()) -> list[str]:
     """Underscores to dashes, `--flag true` of a switch to `--flag=true`, `--retry-failed` alone to `=all`."""
     bools = {flag for one in knobs if one.is_bool for flag in one.flags}
+    bools |= {one.flag for one in names if one.knob and one.knob.is_bool}
     job = _job_place(words)
     found: list[str] = []
     at = 0
@@ -77,33 +79,61 @@ def dashed(word: str) -> str:
     return name.replace("_", "-") + equals + value if word.startswith("--") else word
 
 
-def parameters(knobs: Sequence[Knob]) -> list[inspect.Parameter]:
-    """One keyword parameter a knob; given ones come as text, the others as None."""
-    return [
-        inspect.Parameter(
+def parameters(knobs: Sequence[Knob], names: Sequence[Name] = ()) -> list[inspect.Parameter]:
+    """One keyword parameter a knob, and one a further name; given ones come as text, the others as None."""
+    variables = {one.path: one.variable for one in names if not one.is_flag}
+    own = [
+        _parameter(
             one.path.replace(".", "__"),
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[
-                bool | None if one.is_bool else str | None,
-                Parameter(
-                    name=list(one.flags),
-                    help=_help(one),
-                    group=Group(one.section.capitalize() or "Job"),
-                    negative=f"--{one.section}.no-{one.name.replace('_', '-')}" if one.is_bool else (),
-                    allow_leading_hyphen=not one.is_bool and not one.is_text,
-                    show_default=False,
-                ),
-            ],
+            one,
+            name=list(one.flags),
+            help=_help(one, variables.get(one.path, "")),
+            group=Group(one.section.capitalize() or "Job"),
+            negative=f"--{one.section}.no-{one.name.replace('_', '-')}" if one.is_bool else (),
         )
         for one in knobs
     ]
+    more = [
+        _parameter(
+            one.keyword,
+            one.knob,
+            name=one.flag,
+            help=_help_of(one),
+            group=Group("Names of this job"),
+            negative=(),
+        )
+        for one in names
+        if one.is_flag
+    ]
+    return own + more
 
 
-def _help(knob: Knob) -> str:
-    default = "" if knob.default in (None, "", {}) else f" [default: {_short(knob.default)}]"  # {} has no hash
+def _parameter(identifier: str, knob: Knob | None, **look: Any) -> inspect.Parameter:
+    """`knob`: None for a further name of the servers' settings."""
+    is_bool = knob is not None and knob.is_bool
+    return inspect.Parameter(
+        identifier,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[
+            bool | None if is_bool else str | None,
+            Parameter(
+                allow_leading_hyphen=knob is not None and not is_bool and not knob.is_text, show_default=False, **look
+            ),
+        ],
+    )
+
+
+def _help(knob: Knob, variable: str) -> str:
+    default = "" if knob.default in (None, "", {}, ()) else f" [default: {_short(knob.default)}]"  # {} has no hash
     choices = f" One of: {', '.join(knob.choices)}." if knob.choices else ""
-    return knob.docstring + choices + default
+    return knob.docstring + choices + (f" [variable: {variable}]" if variable else "") + default
+
+
+def _help_of(name: Name) -> str:
+    if name.knob is None:
+        return f"The same as {flag_of(name.path)}. [variable: {name.variable}]"
+    return f"The same as {name.knob.flags[-1]}: {_help(name.knob, name.variable)}"
 
 
 def _short(value: Any) -> str:
@@ -111,19 +141,23 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def given(values: dict[str, Any]) -> dict[str, Any]:
-    """The flags that were given, by knob path."""
-    return {name.replace("__", "."): value for name, value in values.items() if value is not None}
+def given(values: dict[str, Any], names: Sequence[Name] = ()) -> dict[str, Any]:
+    """The flags that were given, by knob path or by the task's name for it."""
+    texts = {one.keyword: one.text for one in names if one.is_flag}
+    return {texts.get(key, key.replace("__", ".")): value for key, value in values.items() if value is not None}
 
 
-def command(function: Callable[..., int], knobs: Sequence[Knob]) -> Callable[..., int]:
-    """`function(job, *, …, knobs: dict)` as a command with a parameter for each knob."""
+def command(function: Callable[..., int], knobs: Sequence[Knob], names: Sequence[Name] = ()) -> Callable[..., int]:
+    """`function(job, *, …, knobs: dict)` as a command with a parameter for each knob, and for each further name."""
     own = [one for one in inspect.signature(function, eval_str=True).parameters.values() if one.name != "knobs"]
-    extra = parameters(knobs)
+    mine = {one.name for one in own}
+    for one in names:
+        if one.is_flag and one.keyword in {*mine, "help", "version"}:
+            raise InputError(f"the task's flag {one.flag} is one of asyncgen {function.__name__} itself; name it else")
+    extra = parameters(knobs, names)
 
     def call(*args: Any, **values: Any) -> int:
-        mine = {one.name for one in own}
-        knob_values = given({name: value for name, value in values.items() if name not in mine})
+        knob_values = given({name: value for name, value in values.items() if name not in mine}, names)
         return function(*args, knobs=knob_values, **{name: value for name, value in values.items() if name in mine})
 
     call.__name__ = function.__name__

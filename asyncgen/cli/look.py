@@ -13,9 +13,10 @@ from cyclopts import Parameter
 Json = Annotated[bool, Parameter(negative=(), help="Figures as JSON on stdout.")]
 Files = Annotated[list[Path], Parameter(help="Run directories, or folders of trace_*.json.")]
 TO_HELP = (
-    "jsonl (one file, a line a trace), trace-json (one file a trace, for other programs), chunks (solutions of the "
-    "math job, MODEL_chunk_000.json), critique-sft (accepted critiques: instruction, input, output) or verl-rl (the "
-    "critique job's rows as parquet). All but trace-json, and a run directory itself, load with datasets.load_dataset."
+    "jsonl (one file, a line a trace), verl-sft (one parquet file, a row an accepted trace, for finetuning), "
+    "trace-json (one file a trace, for other programs), chunks (solutions of the math job, MODEL_chunk_000.json), "
+    "critique-sft (accepted critiques: instruction, input, output) or verl-rl (the critique job's rows as parquet). All "
+    "but trace-json, and a run directory itself, load with datasets.load_dataset."
 )
 
 
@@ -168,7 +169,7 @@ def export(
     /,
     *,
     to: Annotated[str, Parameter(help=TO_HELP)],
-    output: Annotated[Path, Parameter(name=["--output", "-o"], help="A folder, or a file for jsonl.")],
+    output: Annotated[Path, Parameter(name=["--output", "-o"], help="A folder, or a file *.jsonl, *.parquet.")],
     where: Annotated[str | None, Parameter(help="SQL over a trace, e.g. 'parse_success and score > 0.3'.")] = None,
     chunk_size: Annotated[int, Parameter(help="Chunks: rows of the dataset in each.")] = 1000,
     partial: Annotated[bool, Parameter(negative=(), help="Chunks: also those that lack solutions.")] = False,
@@ -180,6 +181,7 @@ def export(
     `asyncgen export runs/geo --to trace-json -o traces`
     `asyncgen export runs/geo --to jsonl --where 'score > 0.5' -o good.jsonl`
     `asyncgen export runs/math --to chunks -o solutions_qwen25`
+    `asyncgen export runs/search --to verl-sft -o train.parquet`
     """
     if to == "chunks":
         from asyncgen.cli.maths_said import export_chunks

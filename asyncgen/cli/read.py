@@ -13,7 +13,7 @@ from pathlib import Path
 from asyncgen.cli.output import line, print_json
 from asyncgen.config.load import nearest
 from asyncgen.core.errors import InputError
-from asyncgen.runs.reading import in_a_run, status_of, traces_of
+from asyncgen.runs.reading import configs_of, in_a_run, status_of, traces_of
 from asyncgen.view.terminal import note
 
 
@@ -30,6 +30,7 @@ def print_status(directory: Path, *, as_json: bool) -> int:
 
 def export_traces(directories: Sequence[Path], *, to: str, output: Path, where: str | None, as_json: bool) -> int:
     """Write another format."""
+    from asyncgen.export.files import Traces
     from asyncgen.export.formats import FORMATS
     from asyncgen.runs.sheets import sheet_of
 
@@ -41,17 +42,19 @@ def export_traces(directories: Sequence[Path], *, to: str, output: Path, where: 
             f"{output} lies in a run directory, which holds only what the run itself wrote; give another -o"
         )
 
-    write = FORMATS[to]
+    write, configs = FORMATS[to], configs_of(directories)
     if where:
         with sheet_of(directories, sql=where) as sheet:
-            counts = write(sheet.kept(where).traces, output)
+            counts = write(Traces(sheet.kept(where).traces, configs), output)
     else:
-        counts = write(lambda: traces_of(directories), output)
+        counts = write(Traces(lambda: traces_of(directories), configs), output)
     if as_json:
         return print_json({**asdict(counts), "out": str(counts.out)})
     line(f"{counts.traces:,} traces in {_files(counts.files)}: {counts.out}")
     if counts.leftover:
         note(f"{counts.leftover:,} older files of this kind were there already and stay")
+    for text in counts.notes:
+        note(text)
     return 0
 
 

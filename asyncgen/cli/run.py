@@ -57,6 +57,7 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
     from asyncgen.runs.execute import FAILED_TOO_OFTEN, execute
     from asyncgen.runs.prepare import Options, parse_reasons, prepare
     from asyncgen.runs.reuse import reuse_of
+    from asyncgen.runs.toolset import toolset
     from asyncgen.view.announce import announcement
     from asyncgen.view.live import make_screen
 
@@ -68,14 +69,17 @@ async def _start(job: Job, task: Task, flags: Flags) -> int:
         reuse=reuse_of(flags.reuse, flags.redo),
     )
     try:
-        prepared = await prepare(job, task, options, transport=transport, environ=os.environ, clock=clock)
-        for text in announcement(prepared):
-            note(text)
-        progress = Progress()
-        if flags.log_samples:
-            _log_samples(prepared, progress, note if flags.json else line)
-        screen = make_screen(plain=flags.plain or flags.log_samples)
-        summary = await execute(prepared, screen, progress, transport=transport, clock=clock)
+        async with toolset(job, task, environ=os.environ, clock=clock) as more:
+            prepared = await prepare(
+                job, task, options, transport=transport, environ=os.environ, clock=clock, toolset=more
+            )
+            for text in announcement(prepared):
+                note(text)
+            progress = Progress()
+            if flags.log_samples:
+                _log_samples(prepared, progress, note if flags.json else line)
+            screen = make_screen(plain=flags.plain or flags.log_samples)
+            summary = await execute(prepared, screen, progress, transport=transport, clock=clock)
     finally:
         await transport.close()
     _print(summary.json(), as_json=flags.json)

@@ -40,7 +40,7 @@ class Knob:
     @property
     def variable(self) -> str:
         """The environment variable."""
-        return PREFIX + self.path.replace(".", "_").upper()
+        return variable_of(self.path)
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -57,6 +57,11 @@ class Knob:
     def is_bool(self) -> bool:
         """A switch."""
         return self.type is bool
+
+
+def variable_of(path: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + path.replace(".", "_").upper()
 
 
 def section_knobs() -> list[Knob]:

@@ -11,7 +11,7 @@ import importlib.resources
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ import msgspec
 import yaml
 
 from asyncgen.config.convert import convert
-from asyncgen.config.knobs import PREFIX, Knob, section_knobs
+from asyncgen.config.knobs import PREFIX, Knob, section_knobs, variable_of
+from asyncgen.config.names import SERVERS, Name, flag_of
 from asyncgen.config.problems import problems
-from asyncgen.config.schema import SECTIONS, EndpointSpec, Job, Rule, parse_partition
+from asyncgen.config.schema import SECTIONS, EndpointSpec, Job, McpSpec, Rule, parse_partition
 from asyncgen.core.errors import InputError
 
 TOP_KEYS = tuple(one.name for one in fields(Job))
@@ -118,6 +119,7 @@ def check_raw(raw: Any, where: str) -> dict[str, Any]:
             _check_keys(value, [one.name for one in fields(SECTIONS[section])], where, f"{section}.")
     _check_endpoints(raw, where)
     _check_rules(raw, where)
+    _check_tools(raw, where)
     if not raw.get("task"):
         raise InputError(f"{where}: 'task' is missing: give a built-in name, module:Class or file.py:Class")
     return raw
@@ -149,6 +151,23 @@ def _check_rules(raw: dict[str, Any], where: str) -> None:
             raise InputError(
                 f'{where}: rules[{number}] has no where: give a condition, or "true" in quotes for all other rows'
             )
+
+
+def _check_tools(raw: dict[str, Any], where: str) -> None:
+    tools = raw.get("tools")
+    if tools is None:
+        raw.pop("tools", None)
+        return
+    if not isinstance(tools, list) or not all(isinstance(one, dict | str) for one in tools):
+        raise InputError(
+            f'{where}: tools must be a list of module:name, file.py:name and {{mcp: …}}, e.g. ["my_tools.py:lookup", '
+            '{mcp: "python my_server.py"}]'
+        )
+    for number, one in enumerate(tools):
+        if isinstance(one, dict):
+            _check_keys(one, [entry.name for entry in fields(McpSpec)], where, f"tools[{number}].")
+            if not one.get("mcp"):
+                raise InputError(f"{where}: tools[{number}] has no mcp: give a command or a URL")
 
 
 def _check_keys(mapping: Mapping[Any, Any], known: Sequence[str], where: str, prefix: str) -> None:
@@ -202,38 +221,86 @@ def resolve(
     environ: Mapping[str, str],
     flags: Mapping[str, Any],
     task_knobs: Sequence[Knob] = (),
+    names: Sequence[Name] = (),
     raw: Mapping[str, Any] | None = None,
 ) -> Job:
     """One Job from a YAML, the environment and flags (`{"sampling.temperature": "0.1", "base_url": [...]}`).
 
-    `raw` is the job where it stands in no file; `path` names it then. Raises InputError. The task's options are merged,
-    not checked.
+    `names`: the task's own for settings; their variables count, and as a key of `flags` stands the path or such a
+    name. `raw` is the job where it stands in no file; `path` names it then. Raises InputError. The task's options are
+    merged, not checked.
     """
     raw = read_yaml(path) if raw is None else dict(raw)
-    knobs = [*section_knobs(), *task_knobs]
-    by_path = {one.path: one for one in knobs}
-    layers: list[tuple[str, Mapping[str, Any]]] = [
-        ("environment", read_environment(environ, knobs)),
-        ("flags", flags),
-    ]
-    for source, layer in layers:
-        for key, value in layer.items():
+    by_path = {one.path: one for one in (*section_knobs(), *task_knobs)}
+    named: dict[str, str] = {}
+    for layer in (_from_environment(environ, by_path, names), _from_flags(flags, by_path, names)):
+        for key, one in layer.items():
             if key in by_path:
-                where = by_path[key].variable if source == "environment" else by_path[key].flags[-1]
-                _put(raw, by_path[key], _typed(by_path[key], value, where))
-        _put_endpoints(raw, layer)
+                _put(raw, by_path[key], _typed(by_path[key], one.value, one.where))
+        _put_endpoints(raw, {key: one.value for key, one in layer.items()})
+        named |= {key: one.where if one.named else "" for key, one in layer.items()}
     raw["name"] = raw.get("name") or path.stem
     job = _beside(convert(raw, Job, str(path)), path.parent)
-    _check(job)
+    _check(job, named)
     return job
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value, and the flag or variable that has it."""
+
+    where: str
+    value: Any
+    named: bool
+    """`where` is a name of the task's, which need not be like the setting's."""
+
+
+def _from_environment(
+    environ: Mapping[str, str], by_path: Mapping[str, Knob], names: Sequence[Name]
+) -> Mapping[str, _Given]:
+    """By path. An `ASYNCGEN_` variable beats one of the task's names."""
+    found: dict[str, _Given] = {}
+    for one in names:
+        if value := environ.get(one.variable):
+            _add(found, one.path, _Given(one.variable, value, named=True))
+    own = read_environment(environ, list(by_path.values()))
+    return found | {path: _Given(variable_of(path), text, named=False) for path, text in own.items()}
+
+
+def _from_flags(flags: Mapping[str, Any], by_path: Mapping[str, Knob], names: Sequence[Name]) -> Mapping[str, _Given]:
+    """By path."""
+    by_text = {one.text: one for one in names if one.is_flag}
+    own = {path: knob.flags[-1] for path, knob in by_path.items()} | {path: flag_of(path) for path in SERVERS}
+    found: dict[str, _Given] = {}
+    for key, value in flags.items():
+        name = by_text.get(key)
+        path, where = (name.path, name.flag) if name else (key, own.get(key, key))
+        _add(found, path, _Given(where, value, named=name is not None))
+    return found
+
+
+def _add(found: dict[str, _Given], path: str, given: _Given) -> None:
+    if path in found:
+        raise InputError(f"{found[path].where} and {given.where} are two names of {path}; leave one of them away")
+    found[path] = given
+
+
 def _beside(job: Job, folder: Path) -> Job:
-    """A relative dataset path that is not in the working directory may lie beside the job file."""
+    """A relative dataset path that is not in the working directory may lie beside the job file; files of tools are
+    looked for there first."""
     place = folder / job.dataset.path
+    if job.tools:
+        job = replace(job, tools=tuple(_tool_beside(one, folder) for one in job.tools))
     if not job.dataset.path or Path(job.dataset.path).exists() or not place.exists():
         return job
     return replace(job, dataset=replace(job.dataset, path=str(place)))
+
+
+def _tool_beside(tool: str | McpSpec, folder: Path) -> str | McpSpec:
+    if isinstance(tool, McpSpec):
+        return replace(tool, cwd=str(folder / tool.cwd)) if tool.cwd and (folder / tool.cwd).is_dir() else tool
+    home, colon, name = tool.rpartition(":")
+    return f"{folder / home}{colon}{name}" if home.endswith(".py") and (folder / home).is_file() else tool
 
 
 def _typed(knob: Knob, value: Any, where: str) -> Any:
@@ -267,15 +334,22 @@ def _put_endpoints(raw: dict[str, Any], layer: Mapping[str, Any]) -> None:
         raw["endpoints"] = endpoints
 
 
-def _check(job: Job) -> None:
+def _check(job: Job, named: Mapping[str, str]) -> None:
+    """`named`: the name of the task's that a setting's value came under, if any."""
     if not _NAME.fullmatch(job.name):
         raise InputError(
             f"name {job.name!r}: a job's name has letters, digits, '.', '_' and '-' only, and no '.' at its start; "
             "give --name, or name: in the job file"
         )
     if found := problems(job):
-        raise InputError("; ".join(found))
+        raise InputError("; ".join(_with_name(text, named) for text in found))
     try:
         parse_partition(job.schedule.partition)
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def _with_name(problem: str, named: Mapping[str, str]) -> str:
+    """A problem begins with the path of its setting: whoever wrote `BATCH_SIZE=0` wants to read of that."""
+    name = named.get(problem.partition(" ")[0])
+    return f"{name}: {problem}" if name else problem

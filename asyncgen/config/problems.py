@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from asyncgen.config.schema import Job, Rule
+from asyncgen.config.schema import SSE, Job, McpSpec, Rule
+from asyncgen.core.types import NAME_LETTERS
 
 REPEAT_BASE_URL = "repeat the flag: --base-url A --base-url B"
 
@@ -75,6 +77,9 @@ def problems(job: Job) -> list[str]:
     found += [*_endpoint_problems(job), *_sampling_problems(job), *_acceptance_problems(job)]
     for number, rule in enumerate(job.rules):
         found += [f"rules[{number}].{text}" for text in _rule_problems(rule, job)]
+    for number, tool in enumerate(job.tools):
+        texts = _server_problems(tool) if isinstance(tool, McpSpec) else _import_problems(tool)
+        found += [f"tools[{number}]{text}" for text in texts]
     return _unfit_numbers(asdict(job)) or found
 
 
@@ -184,6 +189,44 @@ def _rule_problems(rule: Rule, job: Job) -> list[str]:
     if rule.temperature is not None and job.sampling.temperatures is not None:
         found.append("temperature: sampling.temperatures has one for each rollout already; take one of them out")
     return found
+
+
+def _import_problems(tool: str) -> list[str]:
+    home, colon, name = tool.rpartition(":")
+    if colon and home and name.isidentifier():
+        return []
+    return [f" is {tool!r}: give module:name or file.py:name, or {{mcp: COMMAND}} for an MCP server"]
+
+
+def _server_problems(tool: McpSpec) -> list[str]:
+    """Each begins with the name of a field."""
+    found = []
+    if tool.is_url:
+        address = tool.mcp.removeprefix(SSE)
+        problem = _address_problem(address)
+        found += [f".mcp {without_user(address)!r} {problem}"] if problem else []
+        given = [name for name in ("env", "cwd") if getattr(tool, name)]
+        found += [f".{name} is for a server that is a command, and this one is a URL: take it out" for name in given]
+    else:
+        try:
+            blank = not shlex.split(tool.mcp)
+        except ValueError as error:  # the text may hold a secret, so it is not repeated
+            found.append(f".mcp is no command: {error}; there is no shell, only its quotes")
+        else:
+            found += [".mcp is empty: give a command or a URL"] if blank else []
+    if tool.timeout <= 0:
+        found.append(f".timeout is {tool.timeout}: give seconds above 0")
+    if tool.only is not None and not tool.only:
+        found.append(".only is empty: give names of tools, or null for all")
+    if not re.fullmatch(f"[{NAME_LETTERS}]{{0,{MAX_PREFIX}}}", tool.prefix):
+        found.append(f".prefix is {tool.prefix!r}: give at most {MAX_PREFIX} letters, digits, _ and -")
+    if any(not _VARIABLE.fullmatch(one) for one in tool.env):
+        found.append(".env must have NAMES of environment variables, their values are not written in files")
+    return found
+
+
+MAX_PREFIX = 32
+"""Letters, so that there is room for a name."""
 
 
 def _sampling_problems(job: Job) -> list[str]:

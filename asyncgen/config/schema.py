@@ -130,7 +130,10 @@ class Store:
     """Where traces go."""
 
     output_dir: str | None = knob(None, "--output-dir")
-    """The run directory; default: runs/NAME."""
+    """The run directory; default: runs/NAME, or beside the output file, with .run for its suffix."""
+    output_file: str | None = None
+    """At the end, and at a drain, the accepted traces are also written to this file: .parquet in the verl-sft layout,
+    .jsonl as one line a trace."""
     durability: Literal["interval", "always", "never"] = "interval"
     """When traces are synced to disk: each second or 256 traces, each trace, or only when a shard is sealed."""
     disk_wait: float = 600.0
@@ -158,6 +161,34 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class McpSpec:
+    """An MCP server whose tools the model may call; YAML only."""
+
+    mcp: str
+    """A command, which is started for the run, without a shell; or a URL, `http://…/mcp`, `sse:http://…/sse` for a
+    server of the older kind."""
+    only: tuple[str, ...] | None = None
+    """Which of its tools, by the server's own names; null: all."""
+    prefix: str = ""
+    """Put before each name."""
+    env: tuple[str, ...] = ()
+    """NAMES of variables that a command gets besides PATH, HOME and the like."""
+    timeout: float = 60.0
+    """Seconds that a call may take."""
+    cwd: str | None = None
+    """The folder in which a command starts, looked for beside the job file first; null: the working directory."""
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it runs already."""
+        return self.mcp.startswith(("http://", "https://", SSE))
+
+
+SSE = "sse:"
+"""Before a URL: over the transport that streamable HTTP replaced."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One job, resolved. Its fields with a flag are knobs."""
 
@@ -182,6 +213,8 @@ class Job:
     """End the job when so many traces of the directory are accepted; those that are under way then come on top."""
     rules: tuple[Rule, ...] = ()
     """The first rule whose `where` is true of a row counts."""
+    tools: tuple[str | McpSpec, ...] = ()
+    """Besides the task's own: `module:name`, `file.py:name`, or an MCP server."""
 
     @property
     def condition(self) -> str | None:

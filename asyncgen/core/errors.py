@@ -101,4 +101,9 @@ class ToolError(Exception):
 
 class ToolDownError(ToolError):
     """The service behind a tool does not answer: no fault of the model's. `str()` is what the model is told while
-    such calls are few; when they are many, calls of this tool wait until one passes."""
+    such calls are few; when they are many, calls of this tool wait until one passes, and the user is told `why`."""
+
+    def __init__(self, text: str, why: str = "") -> None:
+        """`why`: default is the text."""
+        super().__init__(text)
+        self.why = why or text

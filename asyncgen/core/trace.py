@@ -13,6 +13,8 @@ from typing import Any
 from asyncgen.core.types import Json, Usage
 
 TRACE_VERSION = 1
+NOT_RUN = "not run: "
+"""How the error of a call begins that was left alone, by the episode's rules: no tool has failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

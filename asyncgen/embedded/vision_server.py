@@ -23,6 +23,7 @@ from aiohttp import web
 from asyncgen.core.clock import Clock, SystemClock
 from asyncgen.core.errors import AsyncgenError
 from asyncgen.core.types import Json
+from asyncgen.embedded.child import announce
 from asyncgen.embedded.conversation import BadRequest, read_conversation
 from asyncgen.embedded.matcher import Bounded, MapMatcher, Match, Near
 from asyncgen.embedded.pictures import BadPicture, Shot, centre, decode_grey, detail
@@ -197,13 +198,6 @@ async def serve(port: int, port_file: Path | None, *, watch_stdin: bool) -> None
 def _stop_at_end(stdin: int, stop: asyncio.Event) -> None:
     if not os.read(stdin, 4096):
         stop.set()
-
-
-def announce(port_file: Path, port: int) -> None:
-    """Write the port so that no reader sees half of it."""
-    draft = port_file.with_name(f"{port_file.name}.{os.getpid()}")
-    draft.write_text(f"{port}\n")
-    draft.replace(port_file)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -85,6 +85,34 @@ def without_calls(visible: str) -> str:
     return "".join([*kept, visible[at:]]).strip()
 
 
+def content_without_calls(content: str) -> str:
+    """A content as received, thinking and all, without the call blocks in its visible text; stripped."""
+    masked = list(content)
+    for start, end in _thinking_spans(content):
+        masked[start:end] = " " * (end - start)
+    kept: list[str] = []
+    at = 0
+    for block in _blocks("".join(masked)):
+        kept.append(content[at : block.start])
+        at = block.end
+    return "".join([*kept, content[at:]]).strip()
+
+
+def _thinking_spans(content: str) -> list[tuple[int, int]]:
+    """Where thinking stands, tags included: what `split_thinking` takes out of the visible text."""
+    spans: list[tuple[int, int]] = []
+    opened = -1
+    for tag in _THINK.finditer(content):
+        if not tag[1]:
+            opened = tag.start() if opened < 0 else opened
+        elif opened < 0:
+            spans = [(0, tag.end())]
+        else:
+            spans.append((opened, tag.end()))
+            opened = -1
+    return spans if opened < 0 else [*spans, (opened, len(content))]
+
+
 def _blocks(text: str) -> Iterator[_Block]:
     """Blocks in order; of nested opening tags the innermost counts. A closing tag alone is text."""
     outer = inner = -1

@@ -140,14 +140,16 @@ def _spaced(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _example(schema: Mapping[str, Json]) -> Json:
+def _example(schema: Json) -> Json:
     """A value that fits the schema: its own example where it has one, of an object only what is required."""
+    if not isinstance(schema, Mapping):  # `true` is a schema too
+        return "..."
     for given in (schema.get("examples"), schema.get("enum")):
         if given:
             return given[0]
     match schema.get("type"):
         case "array":
-            return [_example(schema.get("items", {}))] * max(1, schema.get("minItems", 1))
+            return [_example(schema.get("items", {}))] * min(8, max(1, schema.get("minItems", 1)))
         case "number" | "integer":
             return schema.get("minimum", 1)
         case "boolean":

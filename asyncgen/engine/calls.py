@@ -6,6 +6,7 @@ Knows what a tool may raise, and what that means. Does not know turns.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -58,21 +59,21 @@ class Calls:
         while not self.gate.may_try(name, self.clock.monotonic()):
             if self.stopping():
                 raise StoppedError
-            await self.clock.sleep(LOOK)
+            await self.clock.sleep(LOOK * random.uniform(0.5, 1.5))  # noqa: S311  # or the same call would always be first
 
     async def _attempt(self, tool: Tool, arguments: Mapping[str, Json]) -> tuple[ToolResult, str, bool]:
         """Result, error text, and whether the model is to see them: not where the tool is down."""
-        result, error, outcome = ToolResult(text=""), "", self.gate.gave_up
+        result, error = ToolResult(text=""), ""
         limit = asyncio.timeout(max(0.0, self.budget.left))
         started = self.clock.monotonic()
         try:
             async with limit:
                 result = await tool(self.context, arguments)
-            outcome = self.gate.passed
+            self.gate.passed(tool.name)
             if result.pictures:
                 result = replace(result, pictures=tuple(map(self.context.adopt, result.pictures)))
         except ToolDownError as down:
-            return result, str(down), self.gate.failed(tool.name, str(down), self.clock.monotonic())
+            return result, str(down), self.gate.failed(tool.name, down.why, self.clock.monotonic(), started)
         except ToolError as refused:
             error = str(refused)
         except BaseException as crash:
@@ -83,5 +84,5 @@ class Calls:
                 raise OutOfTimeError from crash
             raise EpisodeError(FailReason.TOOL_CRASH, f"{tool.name}: {where(crash)}") from crash
         finally:
-            outcome(tool.name)
+            self.gate.gave_up(tool.name, started)
         return result, error, True

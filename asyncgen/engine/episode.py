@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.task import Task, join_texts
+from asyncgen.core.trace import NOT_RUN
 from asyncgen.core.types import (
     CallResult,
     Completion,
@@ -38,7 +39,7 @@ SAME_CALL_LIMIT = 3
 """The call that makes it so many alike in a row is told so instead of being run."""
 CHARACTERS_A_TOKEN = 3
 """A low guess: more of them are seen in English, fewer in Chinese."""
-NOT_OFFERED = "not run: no tools were offered in this turn"
+NOT_OFFERED = f"{NOT_RUN}no tools were offered in this turn"
 """The error of a call in a turn in which only an answer was asked for."""
 
 
@@ -158,7 +159,7 @@ def decide(plan: Plan, state: EpisodeState) -> Step:
         return _without_tools(plan, state, calls)
     answer = plan.task.answer(plan.dialect.without(turn.visible))
     if answer and (not calls or plan.task.answer_first):
-        state = _unanswered(state, calls, "not run: the answer came in the same turn")
+        state = _unanswered(state, calls, f"{NOT_RUN}the answer came in the same turn")
         return state, Finish(stop=StopReason.ANSWERED, answer=answer, final_response=turn.visible)
     if calls:
         return _plan_calls(plan, state, calls)
@@ -175,7 +176,7 @@ def on_break(
 ) -> EpisodeState:
     """The next call after these results did not come to its end, and no later one is run: all of them are kept."""
     others = calls[len(results) :]
-    errors = [error, *(one.error or "not run: an earlier call was the last" for one in others[1:])]
+    errors = [error, *(one.error or f"{NOT_RUN}an earlier call was the last" for one in others[1:])]
     kept = [_unrun(one.call, text) for one, text in zip(others, errors, strict=True)]
     return _with_results(state, [*results, *kept])
 
@@ -291,13 +292,13 @@ def _calls(plan: Plan, turn: Turn) -> tuple[ToolCall, ...]:
 def _plan_calls(plan: Plan, state: EpisodeState, calls: Sequence[ToolCall]) -> Step:
     """Decide of each call whether it is run."""
     if len(state.turns) >= plan.max_turns and not plan.final_turn:
-        state = _unanswered(state, calls, f"not run: the limit of {plan.max_turns} turns was reached")
+        state = _unanswered(state, calls, f"{NOT_RUN}the limit of {plan.max_turns} turns was reached")
         return state, _finish(plan, state, StopReason.MAX_TURNS)
     planned = []
     for call in calls[:MAX_CALLS]:
         state, one = _plan_call(plan, state, call)
         planned.append(one)
-    error = f"not run: only the first {MAX_CALLS} calls of a turn are run"
+    error = f"{NOT_RUN}only the first {MAX_CALLS} calls of a turn are run"
     planned += [PlannedCall(call=call, arguments={}, error=error) for call in calls[MAX_CALLS:]]
     return state, RunCalls(calls=tuple(planned))
 

@@ -14,7 +14,7 @@ import orjson
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task, fill
 from asyncgen.core.types import Json, Message, Sample, Tool, ToolMode
-from asyncgen.endpoint.dialects import DIALECTS
+from asyncgen.endpoint.dialects import DIALECTS, SEARCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +71,15 @@ def _without_example(schema: Json) -> Json:
 def opening(task: Task, sample: Sample, kit: Kit, mode: ToolMode) -> list[Message]:
     """The task's prompt; in text mode the tools are described at the end of the system message, then comes the hint."""
     messages = list(task.prompt(sample))
-    extra = [kit.prompt] if mode is ToolMode.TEXT else []
+    extra = [kit.prompt] if mode is ToolMode.TEXT and not _tells(task) else []
     if task.tool_hint and kit.tools:
         extra.append(fill(task.tool_hint, sample.data))
     return _with_system(messages, extra)
+
+
+def _tells(task: Task) -> bool:
+    """The task's own prompt says how to call: models of Search-R1 were trained with it, and without a system prompt."""
+    return task.dialect == SEARCH and f"<{SEARCH}>" in task.system + task.user
 
 
 def _with_system(messages: list[Message], extra: Sequence[str]) -> list[Message]:

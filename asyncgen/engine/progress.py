@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from asyncgen.core.trace import Failure, Trace
+from asyncgen.core.trace import NOT_RUN, Failure, Trace
 from asyncgen.core.types import NAME_LENGTH
 from asyncgen.engine.sketch import Sketch
 from asyncgen.store.totals import Totals
@@ -119,7 +119,7 @@ class Progress:
             name = entry.tool_call.name[:NAME_LENGTH]
             known = name in self.tools or entry.success or len(self.tools) < MAX_TOOLS
             self.tools[name if known else OTHER_TOOLS] += 1
-            self.tool_errors += not entry.success
+            self.tool_errors += not (entry.success or entry.error.startswith(NOT_RUN))
 
     def _score(self, trace: Trace) -> None:
         scores, sums = trace.reward_score, self.sums

@@ -5,11 +5,16 @@ Knows the two forms, native and text. Does not know what a result says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from asyncgen.core.task import join_texts
 from asyncgen.core.types import CallResult, Message, Part
 from asyncgen.endpoint.dialects import Dialect
+
+_MARKS = re.compile(r"<(?=/?(?:tool_call|tool_response|search|information)>|[|｜][^<>|｜\s]{1,40}[|｜]>)")
+"""The beginnings of marks that a result may not bring: it would end its own block, or a template's turn, and go on in
+somebody else's name."""
 
 
 def result_messages(results: Sequence[CallResult], dialect: Dialect) -> tuple[Message, ...]:
@@ -33,7 +38,7 @@ def result_messages(results: Sequence[CallResult], dialect: Dialect) -> tuple[Me
 
 
 def _text(result: CallResult) -> str:
-    return f"Error: {result.error}" if result.error else result.result.text
+    return _MARKS.sub("< ", f"Error: {result.error}" if result.error else result.result.text)
 
 
 def _trimmed(parts: Sequence[Part]) -> tuple[Part, ...]:

@@ -5,6 +5,7 @@ Knows outcomes and times. No I/O: `live` asks, and carries out.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -24,8 +25,13 @@ class _Tool:
     """Of the latest failure."""
     delay: float = FIRST_TRY
     next_try: float = 0.0
-    trying: bool = False
-    """One of the waiting calls is out to see."""
+    trying: float | None = None
+    """Since when one of the waiting calls is out to see."""
+
+    def is_back(self, asked: float) -> None:
+        """A call that went out at that time has come back: one from before the tool went down is not the one."""
+        if self.trying is not None and asked >= self.trying:
+            self.trying = None
 
 
 class ToolGate:
@@ -34,11 +40,12 @@ class ToolGate:
     def __init__(self) -> None:
         self._tools: dict[str, _Tool] = {}
 
-    def failed(self, name: str, text: str, now: float) -> bool:
-        """A call's service did not answer. True: tell the model; False: the tool is down, the call is to wait."""
+    def failed(self, name: str, text: str, now: float, asked: float = math.inf) -> bool:
+        """The service of a call that went out at `asked` did not answer. True: tell the model; False: the tool is down,
+        the call is to wait."""
         tool = self._tools.setdefault(name, _Tool())
         tool.text = text
-        tool.trying = False
+        tool.is_back(asked)
         if tool.down_since is not None:
             if now >= tool.next_try:  # not for each of those that were out when it went down
                 tool.delay = min(LONGEST, tool.delay * 2)
@@ -67,15 +74,15 @@ class ToolGate:
         tool = self._tools.get(name)
         if tool is None or tool.down_since is None:
             return True
-        if tool.trying or now < tool.next_try:
+        if tool.trying is not None or now < tool.next_try:
             return False
-        tool.trying = True
+        tool.trying = now
         return True
 
-    def gave_up(self, name: str) -> None:
-        """The call that was out says nothing: it was cancelled, or its arguments were at fault."""
+    def gave_up(self, name: str, asked: float = math.inf) -> None:
+        """A call that went out at `asked` says nothing: it was cancelled, or its arguments were at fault."""
         if name in self._tools:
-            self._tools[name].trying = False
+            self._tools[name].is_back(asked)
 
     def down_since(self) -> float | None:
         """Since when a tool has been down; the longest of several; None where all are up."""

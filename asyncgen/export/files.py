@@ -1,21 +1,34 @@
-"""How an export's files come into being: whole or not at all.
+"""What an export reads, and how its files come into being: whole or not at all.
 
-Knows temporary names, renames and what may be overwritten. Knows nothing of traces or formats.
+Knows temporary names, renames and what may be overwritten. Does not know where traces lie, nor formats.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from asyncgen.core.errors import InputError
+from asyncgen.core.types import Json
 
 TEMPORARY = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What is exported. Called, it gives the traces, as parsed lines, anew each time."""
+
+    read: Callable[[], Iterable[Mapping[str, Json]]]
+    configs: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
+    """`configs` of the run files: by the traces' `config_id`."""
+
+    def __call__(self) -> Iterable[Mapping[str, Json]]:
+        return self.read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,8 @@ class Counts:
     files: int
     leftover: int = 0
     """Files of an earlier export that stand beside the new ones, untouched."""
+    notes: tuple[str, ...] = ()
+    """What whoever trains on it should know."""
 
 
 @contextmanager

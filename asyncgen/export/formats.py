@@ -5,19 +5,19 @@ Knows which function writes a format. Knows nothing of where traces come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from asyncgen.core.types import Json
 from asyncgen.export.critique_runs import write_critique_sft, write_verl_rl
-from asyncgen.export.files import Counts
+from asyncgen.export.files import Counts, Traces
 from asyncgen.export.jsonl import write_jsonl
 from asyncgen.export.trace_json import write_trace_json
+from asyncgen.export.verl_sft import write_verl_sft
 
-Format = Callable[[Callable[[], Iterable[Mapping[str, Json]]], Path], Counts]
-"""`(read, out) → counts`; `read` gives the traces anew each time. Raises InputError for an `out` that it will not write
-to.
+Format = Callable[[Traces, Path], Counts]
+"""`(traces, out) → counts`. Raises InputError for an `out` that it will not write to, and for traces that it has no
+place for.
 """
 
 FORMATS: Final[Mapping[str, Format]] = {
@@ -25,4 +25,5 @@ FORMATS: Final[Mapping[str, Format]] = {
     "jsonl": write_jsonl,
     "critique-sft": write_critique_sft,
     "verl-rl": write_verl_rl,
+    "verl-sft": write_verl_sft,
 }

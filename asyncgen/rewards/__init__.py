@@ -19,37 +19,84 @@ if TYPE_CHECKING:
     )
     from asyncgen.rewards.maths import MathReward, answer_of, judge_answer, math_scores
     from asyncgen.rewards.maths_rows import check_math_columns, math_question, math_truth, raw_prompt
+    from asyncgen.rewards.geo import GEO_FAILURE, GeoReward, geo_answer, haversine_km, parse_coordinates
+    from asyncgen.rewards.judge import JUDGE_FAILURE, judge_scores
+    from asyncgen.rewards.qa import QaReward, exact_match, f1, normalised, qa_scores, support_recall
+    from asyncgen.rewards.qa_rows import check_question_columns, check_truth, question, support_titles, truths
+    from asyncgen.rewards.text import answer_tag, labelled_line, last_boxed
 
 _HOME = {
     "CritiqueReward": "critique",
+    "GEO_FAILURE": "geo",
+    "GeoReward": "geo",
+    "JUDGE_FAILURE": "judge",
     "MathReward": "maths",
+    "QaReward": "qa",
     "answer_of": "maths",
+    "answer_tag": "text",
     "check_math_columns": "maths_rows",
+    "check_question_columns": "qa_rows",
+    "check_truth": "qa_rows",
     "conclusion": "critique",
     "critique_messages": "critique",
     "critique_scores": "critique",
     "critique_target": "critique",
+    "exact_match": "qa",
+    "f1": "qa",
+    "geo_answer": "geo",
+    "haversine_km": "geo",
     "judge_answer": "maths",
+    "judge_scores": "judge",
+    "labelled_line": "text",
+    "last_boxed": "text",
     "math_question": "maths_rows",
     "math_scores": "maths",
     "math_truth": "maths_rows",
+    "normalised": "qa",
+    "parse_coordinates": "geo",
+    "qa_scores": "qa",
+    "question": "qa_rows",
     "raw_prompt": "maths_rows",
+    "support_recall": "qa",
+    "support_titles": "qa_rows",
+    "truths": "qa_rows",
 }
 
 __all__ = [
     "CritiqueReward",
+    "GEO_FAILURE",
+    "GeoReward",
+    "JUDGE_FAILURE",
     "MathReward",
+    "QaReward",
     "answer_of",
+    "answer_tag",
     "check_math_columns",
+    "check_question_columns",
+    "check_truth",
     "conclusion",
     "critique_messages",
     "critique_scores",
     "critique_target",
+    "exact_match",
+    "f1",
+    "geo_answer",
+    "haversine_km",
     "judge_answer",
+    "judge_scores",
+    "labelled_line",
+    "last_boxed",
     "math_question",
     "math_scores",
     "math_truth",
+    "normalised",
+    "parse_coordinates",
+    "qa_scores",
+    "question",
     "raw_prompt",
+    "support_recall",
+    "support_titles",
+    "truths",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Where an answer stands in a text: the last box, the last answer tag.
+"""Where an answer stands in a text: the last box, the last answer tag, the last line.
 
 Knows the marks that models put around an answer. Knows nothing of what the answer means. The text is a model's, so
 every scan is one pass.
@@ -14,6 +14,11 @@ _TOKEN = re.compile(
     r"|[{}$\n]"
 )
 _OPEN_TAG, _CLOSE_TAG = "<answer>", "</answer>"
+_LABELLED = re.compile(
+    r"[*_#>\s]*(?:(?:the\s+)?(?:final\s+)?answer(?:\s+is)?|(?:最终)?答案)[*_\s]*[:：][*_\s]*(.*?)[*_\s]*", re.IGNORECASE
+)
+_LONGEST_LINE = 2_000
+"""Characters: a longer last line is no answer."""
 
 
 def last_boxed(text: str) -> str | None:
@@ -58,3 +63,10 @@ def answer_tag(text: str) -> str | None:
         return None
     start = opening + len(_OPEN_TAG)
     return text[start : text.index(_CLOSE_TAG, start)].strip()
+
+
+def labelled_line(text: str) -> str | None:
+    """What follows `Answer:` or `Final answer:` in the last line that is not blank, without the marks of bold text."""
+    line = text.rstrip().rpartition("\n")[2]
+    found = _LABELLED.fullmatch(line) if len(line) <= _LONGEST_LINE else None
+    return found[1] if found else None

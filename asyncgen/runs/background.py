@@ -155,6 +155,7 @@ class Background:
         from asyncgen.engine.progress import Progress
         from asyncgen.runs.execute import execute
         from asyncgen.runs.prepare import prepare
+        from asyncgen.runs.toolset import toolset
 
         self._main = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
@@ -163,11 +164,19 @@ class Background:
         clock = SystemClock()
         transport = HttpTransport()
         try:
-            prepared = await prepare(
-                self._job, self._task, self._options, transport=transport, environ=os.environ, clock=clock
-            )
-            self._ears.prepared(prepared)
-            return await execute(prepared, self, Progress(on_trace=self._ears.trace), transport=transport, clock=clock)
+            async with toolset(self._job, self._task, environ=os.environ, clock=clock) as more:
+                prepared = await prepare(
+                    self._job,
+                    self._task,
+                    self._options,
+                    transport=transport,
+                    environ=os.environ,
+                    clock=clock,
+                    toolset=more,
+                )
+                self._ears.prepared(prepared)
+                progress = Progress(on_trace=self._ears.trace)
+                return await execute(prepared, self, progress, transport=transport, clock=clock)
         finally:
             await transport.close()
 

@@ -78,6 +78,7 @@ async def settle(
     known: Mapping[str, Any] = past.known
     if known and not accept:
         _refuse_another_name(past, job.name)
+        _refuse_other_scores(past, task)
     known_model = str(past.latest.get("model", ""))
     models = [one.spec.model or known_model for one in asked]
     shape: Mapping[str, Any] = shape_of(job, task, schemas, models, fingerprint)
@@ -144,6 +145,16 @@ def _refuse_another_name(past: Past, name: str) -> None:
         raise ConfigChanged(
             f"the traces in {past.directory} are named {past.run['name']}/…, and this job's name is {name}: "
             "give another --output-dir, or --accept-config-change"
+        )
+
+
+def _refuse_other_scores(past: Past, task: Task) -> None:
+    """An option that adds a score changes no text, and yet the traces of a run have the same keys."""
+    its = past.run.get("scores", {})
+    if its and its.keys() != task.scores.keys():
+        raise ConfigChanged(
+            f"the traces in {past.directory} have the scores {', '.join(its)}, and this start's would have "
+            f"{', '.join(task.scores)}: give another --output-dir, or --accept-config-change"
         )
 
 

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from asyncgen.config.schema import Job
-from asyncgen.core.errors import AccountError, AsyncgenError, EpisodeError, InputError
+from asyncgen.core.errors import AccountError, AsyncgenError, EpisodeError, InputError, ToolDownError
 from asyncgen.core.task import Task
-from asyncgen.core.types import Completion, Message, Part, Picture
+from asyncgen.core.types import Completion, Message, Part, Picture, Tool
 from asyncgen.endpoint.faults import Fault, FaultKind
 from asyncgen.endpoint.transport import Transport
 from asyncgen.endpoint.wire import encode_message, request_chunks
 from asyncgen.engine.kit import make_kit, opening
+from asyncgen.runs.output_file import check_output_file
 from asyncgen.runs.place import output_directory
 from asyncgen.runs.rules import RowSettings, rule_notes, selection_of
 from asyncgen.runs.servers import Asked, refuse_mixture, resolve_models, targets_of
+from asyncgen.runs.services import ServedTool, clashes, is_served
 from asyncgen.runs.tasks import check_columns
+from asyncgen.store.run_file import redact
 
 PROBE_TIMEOUT = 60.0
 """Seconds for each small request."""
@@ -40,23 +43,38 @@ class Finding:
     text: str
 
 
-async def check(job: Job, task: Task, *, transport: Transport, environ: Mapping[str, str]) -> AsyncIterator[Finding]:
-    """Findings one by one, as they come."""
-    for finding in _dataset(job, task):
+async def check(
+    job: Job, task: Task, tools: Sequence[Tool] = (), *, transport: Transport, environ: Mapping[str, str]
+) -> AsyncIterator[Finding]:
+    """Findings one by one, as they come. `tools`: what the job adds to the task's."""
+    for finding in _dataset(job, task, tools):
         yield finding
     asked = targets_of(job.endpoints, environ)
     models: list[str] = []
     for one in asked:
-        async for finding in _server(job, task, one, transport, models):
+        async for finding in _server(job, task, tools, one, transport, models):
             yield finding
     if len(models) == len(asked):
         try:
             refuse_mixture(asked, models)
         except InputError as error:
             yield Finding("models", "fail", str(error))
+    for tool in filter(is_served, (*task.tools, *tools)):
+        yield await _retrieval(tool, [one.target.base_url for one in asked])
 
 
-def _dataset(job: Job, task: Task) -> Iterator[Finding]:
+async def _retrieval(tool: ServedTool, base_urls: Sequence[str]) -> Finding:
+    """Whether a tool's server answers, and whether it can be another one than the model's: a gateway may be both."""
+    name = f"{tool.name} at {redact(tool.service_url)}"
+    clash = clashes(base_urls, [tool])
+    try:
+        text = f"{name}: {await tool.probe()}"
+    except ToolDownError as error:
+        return Finding("retrieval", "fail", "; ".join([f"{name}: {error}", *clash]))
+    return Finding("retrieval", "warn" if clash else "ok", "; ".join([text, *clash]))
+
+
+def _dataset(job: Job, task: Task, tools: Sequence[Tool]) -> Iterator[Finding]:
     from asyncgen.source.opening import open_source
 
     try:
@@ -74,8 +92,9 @@ def _dataset(job: Job, task: Task) -> Iterator[Finding]:
         if job.condition:
             yield _accept(job.condition, task, source)
         if count:
-            yield _first_row(job, task, source, int(selected.indexes[0]))
+            yield _first_row(job, task, tools, source, int(selected.indexes[0]))
         yield _disk(job, count * rollouts if isinstance(rollouts, int) else int(rollouts.sum()))
+        check_output_file(job, task, output_directory(job))
     except AsyncgenError as error:
         yield Finding("dataset", "fail", str(error))
 
@@ -90,12 +109,12 @@ def _accept(where: str, task: Task, source: Any) -> Finding:
     return Finding("accept", "ok", where)
 
 
-def _first_row(job: Job, task: Task, source: Any, index: int) -> Finding:
+def _first_row(job: Job, task: Task, tools: Sequence[Tool], source: Any, index: int) -> Finding:
     from asyncgen.tools.gallery import Gallery
 
     try:
         sample = source.read(index)
-        kit = make_kit(task)
+        kit = make_kit(task, tools)
         messages = opening(task, sample, kit, kit.mode(task.tool_calls, refused=False))
         gallery = Gallery(max_pixels=job.episode.max_pixels, max_image_pixels=job.episode.max_image_pixels)
         pictures = [gallery.picture(ref, number) for number, ref in enumerate(sample.images)]
@@ -115,7 +134,7 @@ def _disk(job: Job, episodes: int) -> Finding:
 
 
 async def _server(
-    job: Job, task: Task, asked: Asked, transport: Transport, models: list[str]
+    job: Job, task: Task, tools: Sequence[Tool], asked: Asked, transport: Transport, models: list[str]
 ) -> AsyncIterator[Finding]:
     """Adds the server's model to `models`."""
     name = asked.target.name
@@ -136,8 +155,8 @@ async def _server(
         return
     if "<image>" in task.user or task.image:
         yield _said("vision", await probe.ask("What colour is this?", picture=True))
-    if task.tools and task.tool_calls != "text":
-        yield _tools(task, await probe.ask("Say hello.", tools=make_kit(task).schemas_json))
+    if (task.tools or tools) and task.tool_calls != "text":
+        yield _tools(task, await probe.ask("Say hello.", tools=make_kit(task, tools).schemas_json))
 
 
 def _context(job: Job, length: int | None) -> Finding:

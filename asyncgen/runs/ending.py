@@ -64,6 +64,8 @@ class Ending:
         self._signal = 0
         self._drained = False
         self._over = False
+        self.cancelled = False
+        """A signal has cut off what was under way: its user wants the end at once."""
 
     @property
     def stop(self) -> Stop:
@@ -107,6 +109,7 @@ class Ending:
         elif self._step == 1:
             self._drain("draining", "once more", by=signal.Signals(number).name)
         else:
+            self.cancelled = True
             self._say("stopping now; what is saved stays saved, the same command goes on later")
             self._driver.cancel()
 

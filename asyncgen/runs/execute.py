@@ -29,6 +29,7 @@ from asyncgen.runs.control import listening
 from asyncgen.runs.ending import Ending, Stop
 from asyncgen.runs.figures import Meter, accepted_of, cost_of
 from asyncgen.runs.noting import note_states
+from asyncgen.runs.output_file import write_output
 from asyncgen.runs.prepare import Prepared
 from asyncgen.runs.spent import Spent, time_of
 from asyncgen.runs.steering import Steering
@@ -106,6 +107,8 @@ class Summary:
     """US dollars; None where no price is set."""
     this_start: dict[str, Json] = field(default_factory=dict[str, Json])
     """The same from `turns` to `cost`, of this start alone."""
+    tool_errors: int = 0
+    """Of this start's tool calls, those that brought no result."""
     accepted: int | None = None
     """Traces of the directory that are accepted; None where the job accepts all."""
     error: str = ""
@@ -156,7 +159,7 @@ async def execute(
                 raise error from caught
         finally:
             try:
-                await _close(prepared, progress, error, live)
+                error = await _close(prepared, progress, error, live, watcher)
             finally:  # after the seal: a thread of a task's may take its time
                 workers.close()
                 if prepared.condition is not None:
@@ -174,13 +177,19 @@ class _Live:
     meter: Meter
 
 
-async def _close(prepared: Prepared, progress: Progress, error: BaseException | None, live: _Live | None) -> None:
+async def _close(
+    prepared: Prepared, progress: Progress, error: BaseException | None, live: _Live | None, watcher: Watcher
+) -> BaseException | None:
+    """Seal; write the output file while the directory is still ours. Returns `error`, or why that file is not there."""
     store = prepared.store
     if live:
         live.ending.over()
     try:
         # what is queued counts too; who wants an end wants it soon
         await store.settle(HASTY_CATALOGS if live and live.ending.stop.exit_code else CATALOG_SECONDS)
+        if not (live and live.ending.cancelled):
+            error = await write_output(prepared.job, prepared.directory, watcher.say, error)
+        return error
     finally:
         store.events.write(
             "stop",
@@ -288,7 +297,7 @@ def _assemble(
         workers=workers,
         requests=requests,
         clock=clock,
-        journal=store if has_turns(job, prepared.task) else None,
+        journal=store if has_turns(job, prepared.task, prepared.kit.tools) else None,
         max_context=job.episode.max_context,
         choices=job.episode.choices,
     )
@@ -365,6 +374,7 @@ def _summary(
         starts=progress.starts_before + 1,
         **all_starts.json(),
         this_start=this_start.json(),
+        tool_errors=progress.tool_errors,
         accepted=accepted_of(prepared.job, progress),
         error=str(error or ""),
     )

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from asyncgen.config.knobs import task_knobs
+from asyncgen.config.knobs import Knob, section_knobs, task_knobs
 from asyncgen.config.load import check_raw, job_file, read_yaml, resolve
+from asyncgen.config.names import Name, task_names
 from asyncgen.config.schema import Job
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
@@ -31,6 +32,14 @@ class Found:
     """Of its file; of a job without one its name. Relative paths may start beside it."""
     raw: Mapping[str, Any]
     task_class: type[Task]
+
+    def knobs(self) -> list[Knob]:
+        """Those of every job, and the options of its task."""
+        return [*section_knobs(), *task_knobs(self.task_class)]
+
+    def names(self) -> list[Name]:
+        """The further names that its task gives to settings. Raises InputError."""
+        return task_names(self.task_class.__name__, self.task_class.flags, self.knobs())
 
 
 def find_job(job: AnyJob) -> Found:
@@ -86,7 +95,12 @@ def load_job(
     if model:
         flags["model"] = model
     resolved = resolve(
-        found.path, environ=os.environ, flags=flags, task_knobs=task_knobs(found.task_class), raw=found.raw
+        found.path,
+        environ=os.environ,
+        flags=flags,
+        task_knobs=task_knobs(found.task_class),
+        names=found.names(),
+        raw=found.raw,
     )
     task = make_task(found.task_class, resolved.task_options, found.path.parent, str(found.path))
     return resolved, task

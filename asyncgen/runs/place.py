@@ -16,7 +16,7 @@ from asyncgen.store.run_file import read_run
 def output_directory(job: Job) -> Path:
     """The run directory: with a partition or a chunk, a folder of its own in the output directory. Raises
     InputError, DataError."""
-    out = Path(job.store.output_dir or f"runs/{job.name}")
+    out = Path(job.store.output_dir or _beside_output_file(job) or f"runs/{job.name}")
     partition = parse_partition(job.schedule.partition)
     parts = {one for path in _children(out) if (one := parse_part(path.name))}
     if (chunk := chunk_of(job.dataset)) is not None:
@@ -48,6 +48,11 @@ def _chunk_directory(out: Path, chunk: int, size: int, *, parts: bool) -> Path:
         if other != size:
             raise InputError(f"{path} is a chunk of {other} rows, not {size}; give --chunk-size {other}")
     return _usable(out / chunk_name(chunk))
+
+
+def _beside_output_file(job: Job) -> Path | None:
+    """`X.run` of a job that writes `X.parquet`."""
+    return Path(job.store.output_file).with_suffix(".run") if job.store.output_file else None
 
 
 def _usable(directory: Path) -> Path:

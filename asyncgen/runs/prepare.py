@@ -23,12 +23,15 @@ from asyncgen.endpoint.transport import Transport
 from asyncgen.engine.kit import Kit, make_kit
 from asyncgen.engine.requests import Server
 from asyncgen.runs.changes import Config, Past, another_dataset, settle
+from asyncgen.runs.output_file import check_output_file, output_note
 from asyncgen.runs.place import output_directory
 from asyncgen.runs.plan import Counts, Plan
 from asyncgen.runs.reuse import Reuse, Takeover, check_reuse, taking_over
 from asyncgen.runs.rules import RowSettings, rule_notes, selection_of
 from asyncgen.runs.servers import Asked, targets_of
+from asyncgen.runs.services import clashes
 from asyncgen.runs.tasks import check_columns
+from asyncgen.runs.toolset import NO_TOOLS, Toolset, shown_tools
 from asyncgen.runs.verify import ledger
 from asyncgen.store.card import REUSED_FROM, write_card
 from asyncgen.store.events import read_events
@@ -106,10 +109,15 @@ async def prepare(
     environ: Mapping[str, str],
     clock: Clock,
     files: FileLayer = DISK,
+    toolset: Toolset = NO_TOOLS,
 ) -> Prepared:
-    """Check all there is to check. Raises InputError, AccountError, DataError, TemporaryError."""
+    """Check all there is to check. `toolset`: what the job adds to the task's tools.
+
+    Raises InputError, AccountError, DataError, TemporaryError.
+    """
     directory = output_directory(job)
     _refuse_copy(directory)
+    check_output_file(job, task, directory)
     reuse = check_reuse(directory, options.reuse)
     store = Store.open(
         directory,
@@ -120,7 +128,9 @@ async def prepare(
         files=files,
     )
     try:
-        return await _prepare(job, task, options, store, reuse, transport=transport, environ=environ, clock=clock)
+        return await _prepare(
+            job, task, options, store, reuse, toolset, transport=transport, environ=environ, clock=clock
+        )
     except BaseException as error:
         await store.discard()
         if isinstance(error, OSError) and error.errno in FULL:  # it can only be of the run directory
@@ -143,6 +153,7 @@ async def _prepare(
     options: Options,
     store: Store,
     reuse: Reuse | None,
+    toolset: Toolset,
     *,
     transport: Transport,
     environ: Mapping[str, str],
@@ -150,9 +161,8 @@ async def _prepare(
 ) -> Prepared:
     source, selected, task = _select(job, task)
     condition = _condition(job, task, source)
-    kit = make_kit(task)
-    past = _past(store)
-    asked = targets_of(job.endpoints, environ)
+    kit = make_kit(task, toolset.tools)
+    past, asked = _past(store), targets_of(job.endpoints, environ)
     plan = _plan(job, selected, store, options)
     counts = plan.counts()
     with ExitStack() as stack:
@@ -180,7 +190,7 @@ async def _prepare(
     notes = [*_notes(job, store, selected), *_slips(job, task, source), *_changes(config), *begun, *_gone(store)]
     notes += another_dataset(past, config.shape, counts.done + counts.failed)
     notes += takeover.notes(config.shape) if takeover else ()
-    notes += _other_marks(job, past, takeover)
+    notes += [*_other_marks(job, past, takeover), *output_note(job), *toolset.notes]
     return Prepared(
         job=replace(job, endpoints=tuple(map(_with_model, asked, config.models))),
         task=task,
@@ -289,7 +299,7 @@ def _write_run(
         "name": job.name,
         "task": job.task,
         "argv": sys.argv,
-        "config": asdict(job),
+        "config": {**asdict(job), "tools": shown_tools(job.tools)},
         "config_id": config.config_id,
         "configs": {**configs, config.config_id: config.shape},
         "temperatures": list(config.temperatures),
@@ -348,7 +358,9 @@ def _slips(job: Job, task: Task, source: Source) -> list[str]:
         found.append(f"sampling.temperatures has {given} values, and rollouts is {rollouts}: the others are not used")
     if source.image_columns and type(task).prompt is Task.prompt and IMAGE_MARKER not in task.user:
         found.append(f"no picture is sent: the prompt has no <image> (image column: {', '.join(source.image_columns)})")
-    return found
+    found += clashes([one.base_url for one in job.endpoints], task.tools)
+    remarks = [remark(source.columns) for one in task.rewards if (remark := getattr(one, "remark", None))]
+    return found + [text for text in remarks if text]
 
 
 def _other_marks(job: Job, past: Past, takeover: Takeover | None) -> Iterator[str]:

@@ -43,6 +43,13 @@ def _traces(path: Path) -> Iterator[dict[str, Json]]:
     return read_trace_json(path) if is_trace_folder(path) else iter_traces(path)
 
 
+def configs_of(paths: Sequence[Path]) -> dict[str, Mapping[str, Json]]:
+    """What shaped the text of their traces, by `config_id`; nothing for folders of trace_*.json. Raises InputError,
+    DataError."""
+    runs = [read_run(directory) for path in paths if not is_trace_folder(path) for directory in run_directories(path)]
+    return {config_id: config for run in runs for config_id, config in _mapping(run, "configs").items()}
+
+
 def failures_of(paths: Sequence[Path]) -> Iterator[dict[str, Json]]:
     """The failed episodes that have no trace."""
     return chain.from_iterable([iter_traces(path, "failed") for path in paths if not is_trace_folder(path)])

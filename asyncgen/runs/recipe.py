@@ -48,7 +48,7 @@ def check_recipe(task: Task) -> None:
     if not isinstance(task.columns, AbstractSet):
         _sequence(f"{owner}.columns", task.columns)
     for one in task.tools:
-        _tool(f"{owner}.tools", one)
+        check_tool(f"{owner}.tools", one)
     for reward in task.rewards:
         _reward(f"{owner}.rewards", reward)
     for name in ("scores", "headline", "flags"):
@@ -84,7 +84,8 @@ def _shown(value: Any) -> str:
     return name if isinstance(name, str) else " ".join(repr(value).split())[:80]
 
 
-def _tool(place: str, value: Any) -> None:
+def check_tool(place: str, value: Any) -> None:
+    """Raise InputError for what is no tool; `place` is where it stands."""
     if callable(getattr(value, "schema", None)) and callable(value) and not isinstance(value, type):
         return
     if inspect.isroutine(value):

@@ -10,20 +10,19 @@ from typing import Any
 
 from asyncgen.config.knobs import Knob
 from asyncgen.config.load import meant
+from asyncgen.config.names import SERVERS, Name
 from asyncgen.core.errors import InputError
 from asyncgen.runs.jobs import plain
 
-SERVERS = ("base_url", "model")
-"""Settings of the endpoints, which are no knobs."""
 
-
-def by_path(given: Mapping[str, Any], knobs: Sequence[Knob]) -> dict[str, Any]:
+def by_path(given: Mapping[str, Any], knobs: Sequence[Knob], names: Sequence[Name] = ()) -> dict[str, Any]:
     """Settings by knob path: `max_turns`, `episode__max_turns` and `"episode.max_turns"` are all `episode.max_turns`;
-    `base_url` and `model` keep their names.
+    `base_url` and `model` keep their names, and so do the `names` of the task, for errors to repeat them.
 
     Raises InputError for a name that no knob has, and for a knob that is given twice.
     """
     known = {word: one.path for one in knobs for word in keywords(one)} | {word: word for word in SERVERS}
+    known |= {one.keyword: one.text if one.knob else one.path for one in names if one.is_flag}
     values: dict[str, Any] = {}
     for name, value in given.items():
         if not isinstance(name, str):

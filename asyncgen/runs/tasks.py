@@ -6,15 +6,10 @@ Does not know what the task does.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import re
-import sys
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from asyncgen.config.convert import convert
@@ -22,6 +17,7 @@ from asyncgen.config.load import nearest
 from asyncgen.config.schema import Job
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import IMAGE_MARKER, Task, template_columns
+from asyncgen.runs.modules import load_module
 from asyncgen.runs.recipe import check_class, check_recipe
 from asyncgen.tasks import BUILT_IN
 
@@ -42,7 +38,7 @@ def load_task_class(spec: str, folder: Path) -> type[Task]:
         raise InputError(
             f"task {spec!r} is neither a built-in task nor module:Class nor file.py:Class{nearest(spec, BUILT_IN)}"
         )
-    module = _load_file(home, folder) if home.endswith(".py") else _load_module(home, spec)
+    module = load_module(home, folder, what="task")
     found = getattr(module, name, None)
     if not isinstance(found, type) or not issubclass(found, Task):
         classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Task)]
@@ -50,53 +46,6 @@ def load_task_class(spec: str, folder: Path) -> type[Task]:
     if not is_dataclass(found) or "__dataclass_params__" not in vars(found):
         raise InputError(f"task {spec!r}: decorate class {name} with @dataclass(frozen=True)")
     return found
-
-
-def _load_file(home: str, folder: Path) -> ModuleType:
-    path = next((place for place in (folder / home, Path(home)) if place.is_file()), None)
-    if path is None:
-        raise InputError(f"the task file {home!r} does not exist, neither in {folder} nor in the working directory")
-    path = path.resolve()
-    if (loaded := sys.modules.get(path.stem)) is not None and getattr(loaded, "__file__", None) == str(path):
-        return loaded
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # last: a task file may import its neighbours, and hides nobody's module
-    spec = importlib.util.spec_from_file_location(_module_name(path), path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"the task file {str(path)!r} cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and type hints look their module up here
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[spec.name]
-        raise InputError(f"the task file {path}: {_line(error, path)}") from error
-    return module
-
-
-def _module_name(path: Path) -> str:
-    """The stem, by which a worker process finds the module too; another name where the stem is somebody else's."""
-    found = None if path.stem in sys.modules else importlib.util.find_spec(path.stem)
-    mine = found is not None and found.origin == str(path)
-    return path.stem if mine else f"asyncgen_task_{path.stem}"
-
-
-def _load_module(home: str, spec: str) -> ModuleType:
-    try:
-        return importlib.import_module(home)
-    except ModuleNotFoundError as error:
-        raise InputError(f"task {spec!r}: there is no module {error.name!r}; for a file write file.py:Class") from error
-    except Exception as error:
-        raise InputError(f"task {spec!r}: {home} cannot be imported: {_line(error, Path())}") from error
-
-
-def _line(error: Exception, path: Path) -> str:
-    """The error on one line, with the file's line where it is known."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return f"line {line}: {text}" if line else text
 
 
 def make_task(task_class: type[Task], options: Mapping[str, Any], folder: Path, where: str) -> Task:
@@ -149,8 +98,9 @@ def _wanted(task: Task) -> Iterator[tuple[str, str]]:
             yield name, f"which the {template} template names (write {{{{{name}}}}} for literal braces)"
 
 
-def has_turns(job: Job, task: Task) -> bool:
-    """Whether an episode may have a second turn, so that there is something in its middle to go on from."""
+def has_turns(job: Job, task: Task, tools: Collection[str]) -> bool:
+    """Whether an episode may have a second turn, so that there is something in its middle to go on from. `tools`: the
+    task's and the job's."""
     replies = type(task).reply is not Task.reply
     turns = [job.episode.max_turns, *(rule.max_turns for rule in job.rules if rule.max_turns is not None)]
-    return bool(task.tools) or replies or job.episode.choices > 1 or (job.episode.final_turn and min(turns) == 1)
+    return bool(tools) or replies or job.episode.choices > 1 or (job.episode.final_turn and min(turns) == 1)

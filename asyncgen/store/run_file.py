@@ -137,10 +137,15 @@ def _redact_member(key: str, part: Json) -> Json:
 
 def _without_secret_keys(value: Json) -> Json:
     if isinstance(value, Mapping):
-        return {
-            key: HIDDEN if _is_secret(str(key)) and part else _without_secret_keys(part) for key, part in value.items()
-        }
+        return {key: _redact_option(str(key), part) for key, part in value.items()}
     return [_without_secret_keys(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _redact_option(key: str, part: Json) -> Json:
+    """An option that is an address is no prompt."""
+    if _is_secret(key) and part:
+        return HIDDEN
+    return redact(part) if isinstance(part, str) and key.endswith("url") else _without_secret_keys(part)
 
 
 def _is_secret(name: str) -> bool:

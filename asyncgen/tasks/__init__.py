@@ -8,5 +8,6 @@ BUILT_IN = {
     "geo": "asyncgen.tasks.geo:Geo",
     "geo-tools": "asyncgen.tasks.geo:GeoTools",
     "math": "asyncgen.tasks.maths:Math",
+    "search": "asyncgen.tasks.search:Search",
 }
 """Task name → module:Class."""

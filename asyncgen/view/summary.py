@@ -29,6 +29,7 @@ def render_summary(summary: Mapping[str, Json]) -> str:
             f"{_spent(summary['this_start'])}"
         ),
         *([f"all {summary['starts']} starts: {_spent(summary)}"] if summary["starts"] > 1 else []),
+        *_tool_errors(summary),
         *_accepted(summary),
         f"traces in {summary['directory']}",
     ]
@@ -36,6 +37,12 @@ def render_summary(summary: Mapping[str, Json]) -> str:
         lines.append(f"last failure: {one_line(summary['last_failure'])[:300]}")
     lines += _advice(summary)
     return "\n".join(lines)
+
+
+def _tool_errors(summary: Mapping[str, Json]) -> list[str]:
+    """A short run whose tools were all down is done all the same: it is not to look like any other."""
+    errors, calls = summary["tool_errors"], summary["this_start"]["tool_calls"]
+    return [f"{errors:,} of this start's {calls:,} tool calls brought no result"] if errors else []
 
 
 def _advice(summary: Mapping[str, Json]) -> list[str]:

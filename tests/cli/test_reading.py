@@ -375,7 +375,14 @@ def test_run_prints_json_and_nothing_else_on_stdout(run: Run, photos: Path):
 
 
 def test_jobs_lists_the_built_in_ones(run: Run):
-    assert [one["job"] for one in json.loads(run("jobs", "--json").out)] == ["geo", "geo-stages", "geo-tools"]
+    assert [one["job"] for one in json.loads(run("jobs", "--json").out)] == [
+        "geo",
+        "geo-stages",
+        "geo-tools",
+        "search",
+        "search-r1",
+        "search-tongyi",
+    ]
     assert "geo-tools" in run("jobs").out
 
 

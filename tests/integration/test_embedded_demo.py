@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from asyncgen.core.errors import TemporaryError
-from asyncgen.embedded.demo import Demo, liveliest, main, next_steps, play, stop, vision_server
+from asyncgen.embedded.child import stop
+from asyncgen.embedded.demo import Demo, liveliest, main, next_steps, play, vision_server
 
 FAKE = """
 import json, os, pathlib, signal, sys, urllib.request

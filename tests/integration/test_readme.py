@@ -1,10 +1,12 @@
 """Everything in the README is run: its commands, its task file, its job file, its table of promises' flags."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import datasets
@@ -31,6 +33,8 @@ def blocks(language: str) -> list[str]:
 
 def script(body, number):
     asked = sum(message["role"] == "assistant" for message in body["messages"])
+    if asked == 0 and any(tool["function"]["name"] == "search" for tool in body.get("tools", ())):
+        return tool_calls(("search", {"query_list": ["capital of France"]}))
     if asked == 0 and any(tool["function"]["name"] == "population" for tool in body.get("tools", ())):
         return tool_calls(("population", {"name": "Paris"}))
     return text("<answer>Paris</answer> \\boxed{48.85, 2.35}")
@@ -67,10 +71,40 @@ def place(tmp_path_factory):
     (folder / "city.py").write_text(city, "utf-8")
     with ThreadedServer(script) as server:
         (folder / "city.yaml").write_text(at(blocks("yaml")[0], server), "utf-8")
-        yield folder, server
+        passages = [
+            {"title": "Paris", "text": "Paris is the capital of France."},
+            {"title": "Rome", "text": "In Italy."},
+        ]
+        questions = [{"question": "What is the capital of France?", "answer": "Paris"}]
+        (folder / "passages.jsonl").write_text("\n".join(map(json.dumps, passages)), "utf-8")
+        (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, questions)), "utf-8")
+        with retrieval_server(folder):
+            yield folder, server
+
+
+@contextmanager
+def retrieval_server(folder: Path):
+    """The line of the README, but for its port, which `at` puts into the other lines."""
+    (line,) = [one.split("#")[0] for _, body in BLOCKS for one in body.splitlines() if "serve-retrieval" in one]
+    words = [sys.executable, "-m", *shlex.split(line.replace("8001", "0")), "--watch-stdin"]  # ends with us
+    with subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            ready = re.search(r":(\d+)/retrieve: 2 passages", child.stdout.readline())
+            assert ready
+            PORTS["8001"] = ready[1]
+            yield
+        finally:
+            child.terminate()
+        assert child.wait(20) == 0
+
+
+PORTS: dict[str, str] = {}
 
 
 def at(text_: str, server) -> str:
+    for port, real in PORTS.items():
+        text_ = text_.replace(f":{port}/retrieve", f":{real}/retrieve")
     return text_.replace("http://127.0.0.1:8000/v1", server.base_url)
 
 
@@ -105,10 +139,12 @@ def test_the_other_commands_are_targets_of_the_makefile():
 def test_every_flag_that_the_readme_names_is_in_the_help(place):
     folder, _ = place
     help_text = run("asyncgen run geo-tools --help", folder).stdout + run("asyncgen export --help", folder).stdout
-    help_text += run("asyncgen run ./city.yaml --help", folder).stdout
-    for name in ("init", "show", "stats", "ls", "verify", "ctl", "rescore runs/geo-tools"):
+    help_text += (
+        run("asyncgen run ./city.yaml --help", folder).stdout + run("asyncgen run search --help", folder).stdout
+    )
+    for name in ("init", "serve-retrieval", "show", "stats", "ls", "verify", "ctl", "rescore runs/geo-tools"):
         help_text += run(f"asyncgen {name} --help", folder).stdout
-    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z._-]+[a-z]", README)) - {"--help"}
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z._-]+[a-z]", README)) - {"--help", "--no-deps"}  # the latter is pip's
     assert {"--num-samples", "--task.spelling", "--partition"} <= flags
     assert {flag for flag in flags if flag.replace("_", "-") not in help_text} == set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncgen.rewards.text import answer_tag, last_boxed
+from asyncgen.rewards.text import answer_tag, labelled_line, last_boxed
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,23 @@ def test_an_unclosed_box_leaves_the_earlier_closed_one() -> None:
 )
 def test_the_last_closed_answer_tag_counts(text: str, content: str | None) -> None:
     assert answer_tag(text) == content
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("So.\nAnswer: Paris", "Paris"),
+        ("Final answer: 42.\n\n", "42."),
+        ("**Final Answer:** Paris", "Paris"),
+        ("### The final answer is: **yes**", "yes"),
+        ("最终答案：北京", "北京"),
+        ("Answer: Paris\nI am sure.", None),
+        ("My answer: Paris", None),
+        ("Answer Paris", None),
+        ("answer:", ""),
+        ("answer: " + "x" * 3000, None),
+        ("", None),
+    ],
+)
+def test_the_last_line_may_name_the_answer(text: str, wanted: str | None):
+    assert labelled_line(text) == wanted

@@ -143,7 +143,7 @@ def test_the_summary_says_to_go_on_only_when_something_is_left():
     summary = {
         "done": 3, "total": 5, "failed": 1, "left": 1, "skipped": 0, "failed_reasons": {"timeout": 1}, "new_traces": 3,
         "parsed": 3, "stored": 3, "unfinished": 0, "lost_turns": 0,
-        "new_failures": 1, "starts": 1, **SPENT, "this_start": SPENT, "directory": "runs/geo",
+        "new_failures": 1, "starts": 1, **SPENT, "this_start": SPENT, "directory": "runs/geo", "tool_errors": 0,
         "last_failure": "geo/1/0: timeout: slow\x1b[2J", "exit_code": 0, "accepted": None,
     }  # fmt: skip
     text = render_summary(summary)
@@ -163,7 +163,7 @@ def test_the_summary_tells_answers_that_could_not_be_read_and_traces_beyond_the_
     summary = {
         "done": 3, "total": 3, "failed": 0, "left": 0, "skipped": 0, "failed_reasons": {}, "new_traces": 3, "parsed": 0,
         "stored": 9, "new_failures": 0, "starts": 1, **SPENT, "this_start": {**SPENT, "cost": 3.4123},
-        "directory": "runs/geo", "last_failure": "", "exit_code": 0, "accepted": 1,
+        "directory": "runs/geo", "last_failure": "", "exit_code": 0, "accepted": 1, "tool_errors": 0,
     }  # fmt: skip
     text = render_summary(summary)
     assert "this start: 3 traces (0 with an answer that could be read), 0 failures" in text
@@ -173,6 +173,9 @@ def test_the_summary_tells_answers_that_could_not_be_read_and_traces_beyond_the_
     assert "$" not in render_summary({**summary, "this_start": SPENT})
     assert "accepted" not in render_summary({**summary, "accepted": None})
     assert "could be read" not in render_summary({**summary, "parsed": 3})
+    assert "brought no result" not in text
+    called = render_summary({**summary, "this_start": {**SPENT, "tool_calls": 1200}, "tool_errors": 1100})
+    assert "\n1,100 of this start's 1,200 tool calls brought no result\n" in called
 
 
 def test_the_summary_of_a_resume_says_what_all_starts_have_cost():
@@ -180,7 +183,7 @@ def test_the_summary_of_a_resume_says_what_all_starts_have_cost():
     summary = {
         "done": 3, "total": 3, "failed": 0, "left": 0, "skipped": 0, "failed_reasons": {}, "new_traces": 3, "parsed": 3,
         "stored": 3, "new_failures": 0, "starts": 3, **whole, "seconds": 3661.0, "cost": 1.5, "this_start": SPENT,
-        "directory": "runs/geo", "last_failure": "", "exit_code": 0, "accepted": None,
+        "directory": "runs/geo", "last_failure": "", "exit_code": 0, "accepted": None, "tool_errors": 0,
     }  # fmt: skip
     assert render_summary(summary).splitlines()[1:3] == [
         "this start: 3 traces, 0 failures, 4 turns, 0 tool calls, 80 + 40 tokens, 2 retries, 0:00:03",
