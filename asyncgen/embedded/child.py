@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncgen.core.clock import Clock, SystemClock
-from asyncgen.core.errors import TemporaryError
+from asyncgen.core.errors import InputError, TemporaryError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
@@ -72,10 +72,15 @@ def wait_for_port(
 
 
 def announce(port_file: Path, port: int) -> None:
-    """Write the port so that no reader sees half of it."""
+    """Write the port so that no reader sees half of it. Raises InputError where it cannot be written."""
     draft = port_file.with_name(f"{port_file.name}.{os.getpid()}")
-    draft.write_text(f"{port}\n")
-    draft.replace(port_file)
+    try:
+        draft.write_text(f"{port}\n")
+        draft.replace(port_file)
+    except OSError as error:
+        raise InputError(
+            f"--port-file {port_file} cannot be written ({error.strerror}); give a file in a folder that is there"
+        ) from error
 
 
 def stop(child: subprocess.Popen[Any], seconds: float = STOP_SECONDS) -> None:

@@ -65,7 +65,7 @@ def open_index(corpus: Corpus, folder: Path, note: Callable[[str], None]) -> Ind
             return index
         old = [found for found in folder.glob(OWN) if found != place]
         if old or place.exists():
-            what = "of another corpus, other columns or another version" if old else "damaged"
+            what = "of a corpus that has changed, other columns or another version" if old else "damaged"
             note(f"the index in {folder} is {what}: it is built anew")
         _build(corpus, place, note)
         parts = folder.glob(f"{OWN}{PART}*") if alone else ()

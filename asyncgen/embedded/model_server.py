@@ -92,8 +92,8 @@ def serve(
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, or until stdin ends if it is watched; `say` gets one line when ready.
 
-    Raises InputError for a file, package or port that is not there, AsyncgenError with its last lines when llama.cpp
-    ends by itself.
+    Raises InputError for a file, package or port that is not there, or a file that llama.cpp does not load,
+    AsyncgenError with its last lines when it ends by itself later.
     """
     path = model_file(settings.model)
     _check_port(settings.host, settings.port)
@@ -105,13 +105,23 @@ def serve(
             last_lines = _LastLines(process.stderr)
             if watch_stdin:
                 threading.Thread(target=_stop_at_end, args=(sys.stdin.fileno(),), daemon=True).start()
+            ready = False
             with suppress(ChildEnded):
                 port = wait_for_port(process, own_port, "model server", seconds=LOAD_SECONDS)
                 if port_file:
                     announce(port_file, port)
                 say(f"{alias} at http://{settings.host}:{port}/v1")
+                ready = True
             code = process.wait()
+            if not ready and code > 0:
+                raise InputError(f"llama.cpp cannot load {path}: {_reason(last_lines.read())}; give a whole GGUF file")
             raise AsyncgenError("\n".join([f"llama.cpp ended with exit code {code}", *last_lines.read()]))
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """The first line that says what failed, else the last one."""
+    said = [line.strip() for line in lines if line.strip()]
+    return next((line for line in said if "error" in line.lower()), said[-1] if said else "it says nothing")
 
 
 def _check_port(host: str, port: int) -> None:

@@ -136,8 +136,8 @@ def next_steps(demo: SearchDemo, base_url: str, retrieval_url: str) -> str:
     output, corpus = shlex.quote(str(demo.output)), shlex.quote(str(demo.corpus))
     job = shlex.join(demo.run_arguments(base_url, retrieval_url))
     return f"""
-The traces for training are in {demo.folder / "train.parquet"} (verl's multi-turn SFT layout). Try next; both servers
-have stopped with the demo, this starts them again, and asks each question four times:
+The traces, in the form for training, are in {demo.folder / "train.parquet"} (verl's multi-turn SFT layout).
+Try next; both servers have stopped with the demo, this starts them again, and asks each question four times:
   {asyncgen} serve-model --port {ports[0]} &
   {asyncgen} serve-retrieval {corpus} --port {ports[1]} &
   {asyncgen} {job} --rollouts 4

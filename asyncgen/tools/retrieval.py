@@ -47,6 +47,10 @@ PACKET = 2**18
 LARGE = 2**19
 """Bytes of an answer from which on it is read in a thread."""
 _USER = re.compile("//.*@")
+_HINTS = {
+    FaultKind.WRONG: "; give its whole address, as /retrieve at the end",
+    FaultKind.DOWN: "; start it, or give the address at which it is",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +177,7 @@ class RetrievalClient:
         async with self._session() as session:
             outcome = await self._post(session, [query], topk)
         if isinstance(outcome, Fault):
-            whole = "; give its whole address, as /retrieve at the end" if outcome.kind is FaultKind.WRONG else ""
-            raise ToolDownError(f"{outcome.full}{whole}")
+            raise ToolDownError(f"{outcome.full}{_HINTS.get(outcome.kind, '')}")
         return list(outcome[0])
 
     def _ask_for(self, key: Key) -> asyncio.Future[_Outcome] | _Outcome:

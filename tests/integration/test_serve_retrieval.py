@@ -48,6 +48,17 @@ def url(tmp_path_factory) -> Iterator[str]:
         yield found
 
 
+def test_a_port_file_that_cannot_be_written_is_a_usage_error(tmp_path):
+    place = tmp_path / "nowhere" / "port"
+    with served(write_rows(tmp_path / "wiki.jsonl"), "--port-file", place) as (process, _):
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert err.splitlines()[-1] == (
+        f"asyncgen: --port-file {place} cannot be written (No such file or directory); "
+        "give a file in a folder that is there"
+    )
+
+
 def test_it_says_where_it_is_and_what_it_has(tmp_path):
     corpus = write_rows(tmp_path / "wiki.jsonl", [*ROWS, "broken"])
     with served(corpus, "--port-file", tmp_path / "port") as (process, url):

@@ -14,10 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.traces import call, message, trace_line, turn
 
-from asyncgen.core.types import CallResult, ToolCall, ToolResult
 from asyncgen.endpoint.dialects import DIALECTS
 from asyncgen.endpoint.text_calls import scan_calls, split_thinking
-from asyncgen.engine.result_messages import result_messages
 from asyncgen.export.arrow_kinds import Kind
 from asyncgen.export.files import Traces
 from asyncgen.export.sft_messages import Form, messages_of
@@ -71,12 +69,8 @@ def test_a_conversation_in_text_gives_the_messages_of_the_native_one_or_stays_as
     blocks = "".join(
         f'<tool_call>\n{{"name": "search", "arguments": {{"q": {k}}}}}\n</tool_call>\n' for k in range(len(results))
     )
-    made = [
-        CallResult(call=ToolCall(id="", name="search", arguments="{}", native=False), result=ToolResult(text=text))
-        for text in results
-    ]
-    (sent,) = result_messages(made, DIALECTS["tool_call"])
-    asked = sent.text + (f"\n\n{ask}" if ask else "")
+    sent = [part for text in results for part in DIALECTS["tool_call"].results(text, ())]
+    asked = "".join(map(str, sent)).rstrip() + (f"\n\n{ask}" if ask else "")
     turns = [turn(1, prefix + blocks, messages=[message("user", "q")]), turn(2, "x", messages=[message("user", asked)])]
     calls = [call(1, "search", f'{{"q": {k}}}') for k in range(len(results))]
     found = messages_of(trace_line(turns=turns, calls=calls, tool_mode="text"), Form())

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from support.traces import call, message, trace_line, turn
 
-from asyncgen.core.types import CallResult, ToolCall, ToolResult
 from asyncgen.endpoint.dialects import DIALECTS
 from asyncgen.endpoint.wire import tools_prompt
-from asyncgen.engine.result_messages import result_messages
 from asyncgen.export.sft_messages import Form, form_of, messages_of, schemas_of
 
 SEARCH = {
@@ -43,13 +41,9 @@ def block(*calls: tuple[str, str]) -> str:
 
 
 def responses(*results: str, dialect: str = "tool_call") -> str:
-    """The user message of a text episode, as the engine writes it."""
-    found = [
-        CallResult(call=ToolCall(id="", name="search", arguments="{}", native=False), result=ToolResult(text=text))
-        for text in results
-    ]
-    (made,) = result_messages(found, DIALECTS[dialect])
-    return made.text
+    """The user message of a text episode; its results may hold marks, as those of other programs do."""
+    parts = [part for text in results for part in DIALECTS[dialect].results(text, ())]
+    return "".join(map(str, parts)).rstrip()
 
 
 def native(turns: Sequence[Any], calls: Sequence[Any] = (), mode: str = "native") -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ SHAPING: dict[str, Any] = {
 FREE: dict[str, Any] = {
     "name": "other",  # refused with words of its own: ids begin with it
     "endpoints": (EndpointSpec(base_url="http://127.0.0.1:1/v1", api_key_env="OTHER", max_concurrency=3),) * 2,
+    "tools": ("module:name",),  # their schemas count
     "accept": "score > 0.5",
     "until_accepted": 1,
     "stop_after_accepted": 5,
@@ -58,6 +59,7 @@ FREE: dict[str, Any] = {
     "schedule.max_failed": 0.9,
     "schedule.grace": 1.0,
     "store.output_dir": "elsewhere",
+    "store.output_file": "elsewhere.parquet",
     "store.durability": "always",
     "store.disk_wait": 1.0,
 }
