@@ -34,7 +34,7 @@ RETRY_HELP = f"Try failed episodes again: all, or =REASON[,REASON], of {', '.joi
 
 
 def build(knobs: Sequence[Knob] = (), names: Sequence[Name] = ()) -> App:
-    """The app; `run`, `check` and `fleet`, or `rescore`, have a flag for each knob; and the first three for each name."""
+    """The app; `run`, `check`, `fleet` (or `rescore`) have a flag for each knob, and the first three for each name."""
     app = App(
         name="asyncgen",
         help=OVERVIEW,
@@ -82,8 +82,8 @@ def dispatch(tokens: Sequence[str]) -> int:
         knobs = rescore_knobs(tokens[1:])
         return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
     if tokens and tokens[0] == "fleet":
-        knobs = _knobs(tokens[2:])
-        return _result(build(knobs)([*tokens[:2], *normalise(tokens[2:], knobs)]))
+        knobs, names = _settings(tokens[2:])
+        return _result(build(knobs, names)([*tokens[:2], *normalise(tokens[2:], knobs, names)]))
     if tokens and tokens[0] in map(_command_name, MATHS):
         return _result(build()([tokens[0], *map(dashed, tokens[1:])]))
     return _result(build()(list(tokens)))

@@ -15,8 +15,8 @@ Files = Annotated[list[Path], Parameter(help="Run directories, or folders of tra
 TO_HELP = (
     "jsonl (one file, a line a trace), verl-sft (one parquet file, a row an accepted trace, for finetuning), "
     "trace-json (one file a trace, for other programs), chunks (solutions of the math job, MODEL_chunk_000.json), "
-    "critique-sft (accepted critiques: instruction, input, output) or verl-rl (the critique job's rows as parquet). All "
-    "but trace-json, and a run directory itself, load with datasets.load_dataset."
+    "critique-sft (accepted critiques: instruction, input, output) or verl-rl (the critique job's rows as parquet). "
+    "All but trace-json, and a run directory itself, load with datasets.load_dataset."
 )
 
 

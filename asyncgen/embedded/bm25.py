@@ -16,9 +16,9 @@ import orjson
 import tantivy
 
 from asyncgen.core.errors import DataError, InputError, TemporaryError
+from asyncgen.core.text import repaired
 from asyncgen.embedded.corpus import Passage
 from asyncgen.embedded.words import analyzer, spaced, terms
-from asyncgen.source.rows import repaired
 
 HEAP_BYTES = 96 << 20
 """What the writer holds before it writes a segment."""

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import tantivy
 
-from asyncgen.source.rows import repaired
+from asyncgen.core.text import repaired
 
 LONGEST = 100
 """Bytes; what is longer is no word, and is not found."""

@@ -34,12 +34,3 @@ def loads(body: bytes) -> Json:
         return json.loads(text, strict=False, parse_constant=lambda _: None)
     except RecursionError:  # the C scanner counts its depth and stops in time
         raise ValueError("nested too deeply") from None
-
-
-def clean(text: str) -> str:
-    """`text` as it can be written in UTF-8: halves of a surrogate pair are joined, a lone one becomes U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

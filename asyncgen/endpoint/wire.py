@@ -12,10 +12,10 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 import orjson
 
+from asyncgen.core.text import repaired
 from asyncgen.core.types import Json, Message, Picture, ToolCall
 from asyncgen.endpoint.answer import parse_completions, parse_models
 from asyncgen.endpoint.arguments import canonical_arguments, sent_name
-from asyncgen.endpoint.lenient import clean
 
 __all__ = [
     "encode_message",
@@ -63,12 +63,12 @@ def encode_message(message: Message, cache: MutableMapping[str, bytes] | None = 
     pictures = any(not isinstance(part, str) for part in parts)
     head: dict[str, Json] = {"role": message.role}
     if not pictures:
-        head["content"] = clean(message.text)
+        head["content"] = repaired(message.text)
     rest: dict[str, Json] = {}
     if message.name:
         rest["name"] = sent_name(message.name)
     if message.tool_call_id:
-        rest["tool_call_id"] = clean(message.tool_call_id)
+        rest["tool_call_id"] = repaired(message.tool_call_id)
     if message.tool_calls:
         rest["tool_calls"] = [_encode_call(call) for call in message.tool_calls]
     if not pictures:
@@ -83,7 +83,7 @@ def encode_message(message: Message, cache: MutableMapping[str, bytes] | None = 
 
 def encode_text(text: str) -> bytes:
     """A text as it stands inside a JSON string, without the quotes."""
-    return orjson.dumps(clean(text))[1:-1]
+    return orjson.dumps(repaired(text))[1:-1]
 
 
 def prompt_chunks(texts: Sequence[bytes], *, model: str, sampling: Mapping[str, Json]) -> list[bytes]:
@@ -120,7 +120,7 @@ def tools_prompt(schemas: Sequence[Mapping[str, Json]], exemplar: Mapping[str, J
 
 def _encode_part(part: object, cache: MutableMapping[str, bytes]) -> list[bytes]:
     if isinstance(part, str):
-        return [orjson.dumps({"type": "text", "text": clean(part)})]
+        return [orjson.dumps({"type": "text", "text": repaired(part)})]
     if not isinstance(part, Picture):
         raise TypeError(f"a message to be sent has {type(part).__name__} in it: open it as a Picture first")
     encoded = cache.get(part.sha256)
@@ -132,7 +132,7 @@ def _encode_part(part: object, cache: MutableMapping[str, bytes]) -> list[bytes]
 
 def _encode_call(call: ToolCall) -> dict[str, Json]:
     function = {"name": sent_name(call.name), "arguments": canonical_arguments(call.arguments)}
-    return {"id": clean(call.id), "type": "function", "function": function}
+    return {"id": repaired(call.id), "type": "function", "function": function}
 
 
 def _spaced(value: Json) -> str:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
         critique_scores,
         critique_target,
     )
-    from asyncgen.rewards.maths import MathReward, answer_of, judge_answer, math_scores
-    from asyncgen.rewards.maths_rows import check_math_columns, math_question, math_truth, raw_prompt
     from asyncgen.rewards.geo import GEO_FAILURE, GeoReward, geo_answer, haversine_km, parse_coordinates
     from asyncgen.rewards.judge import JUDGE_FAILURE, judge_scores
+    from asyncgen.rewards.maths import MathReward, answer_of, judge_answer, math_scores
+    from asyncgen.rewards.maths_rows import check_math_columns, math_question, math_truth, raw_prompt
     from asyncgen.rewards.qa import QaReward, exact_match, f1, normalised, qa_scores, support_recall
     from asyncgen.rewards.qa_rows import check_question_columns, check_truth, question, support_titles, truths
     from asyncgen.rewards.text import answer_tag, labelled_line, last_boxed
@@ -63,10 +63,10 @@ _HOME = {
 }
 
 __all__ = [
-    "CritiqueReward",
     "GEO_FAILURE",
-    "GeoReward",
     "JUDGE_FAILURE",
+    "CritiqueReward",
+    "GeoReward",
     "MathReward",
     "QaReward",
     "answer_of",

@@ -15,13 +15,13 @@ import duckdb
 
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
+from asyncgen.core.text import repaired
 from asyncgen.core.trace import Trace
 from asyncgen.core.types import Json
 from asyncgen.engine.acceptor import Verdict
 from asyncgen.export.sql import quoted, reason
 from asyncgen.source.conditions import ambiguity, one_condition
 from asyncgen.source.matching import SHUT, named_columns
-from asyncgen.source.rows import repaired
 from asyncgen.store.card import METADATA
 from asyncgen.store.columns import PARTS, TOP
 

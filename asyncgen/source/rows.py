@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from asyncgen.core.text import repaired
 from asyncgen.core.types import Json
 
 MAX_DEPTH = 100
@@ -56,17 +57,6 @@ def _scalar(value: Any) -> Json:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode()
     return repaired(str(value))
-
-
-def repaired(text: str) -> str:
-    """The text with surrogate pairs joined and lone surrogates replaced, so that it can be written as UTF-8."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 def sql_kind(kind: pa.DataType) -> str:

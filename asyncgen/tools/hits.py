@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Final
 
+from asyncgen.core.text import repaired
 from asyncgen.core.types import Json
-from asyncgen.tools.text import quoted, repaired
+from asyncgen.tools.text import quoted
 
 LONGEST: Final = 20_000
 """Characters of a hit's text; a longer one is cut, with CUT at its end."""

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from asyncgen.config.schema import McpSpec
+from asyncgen.core.text import repaired
 from asyncgen.core.types import NAME_LENGTH, NAME_LETTERS, Json
 from asyncgen.store.run_file import redact
-from asyncgen.tools.text import cleaned, repaired
+from asyncgen.tools.text import cleaned
 
 MAX_RESULT = 200_000
 """Characters of a result; the rest is cut off, and the model is told."""

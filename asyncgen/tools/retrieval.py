@@ -20,11 +20,12 @@ import orjson
 
 from asyncgen.core.clock import Clock, SystemClock
 from asyncgen.core.errors import InputError, ToolDownError, ToolError
+from asyncgen.core.text import repaired
 from asyncgen.core.types import Json
 from asyncgen.tools.batches import Answers, Batch, Halves, Key, Queue
 from asyncgen.tools.hits import Hit, read_hits
 from asyncgen.tools.retrieval_faults import Fault, FaultKind, fault_of, fault_of_status
-from asyncgen.tools.text import quoted, repaired
+from asyncgen.tools.text import quoted
 
 if TYPE_CHECKING:
     import aiohttp

@@ -25,12 +25,3 @@ def cleaned(text: str, limit: int = 80) -> str:
     flat = " ".join(text.replace("<", "").replace(">", "").split())
     short = flat if len(flat) <= limit else flat[: limit - 1] + "…"
     return short.encode("utf-8", "replace").decode("utf-8")
-
-
-def repaired(text: str) -> str:
-    """The text as it can be written in UTF-8: halves of a surrogate pair are joined, a lone one becomes U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

@@ -83,7 +83,9 @@ def garbled(path: Path) -> None:
     path.write_bytes(b"PAR1" + b"\x17" * 500 + b"PAR1")
 
 
-@pytest.mark.parametrize("harm", [deleted, cut, flipped, garbled])
+@pytest.mark.parametrize(
+    "harm", [flipped, *(pytest.param(one, marks=pytest.mark.deep) for one in (deleted, cut, garbled))]
+)
 def test_what_is_done_to_catalogs_changes_nothing_and_the_next_run_makes_them_again(
     made: tuple[Path, list[object]], tmp_path: Path, harm: Callable[[Path], None]
 ):

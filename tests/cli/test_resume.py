@@ -90,6 +90,7 @@ def test_failed_episodes_are_tried_again_only_when_asked_for(photos: Path, tmp_p
     assert json.loads(asyncgen("status", out, "--json").out)["failed"] == 0
 
 
+@pytest.mark.deep
 def test_a_retry_that_fails_again_counts_as_failed_and_not_as_left(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(lambda body, number: error(400, "refused")) as server:
@@ -190,6 +191,7 @@ def test_an_interrupt_before_the_first_request_leaves_no_directory(photos: Path,
 
 
 @pytest.mark.deep  # six kills of a multi-turn job are always tried (test_random_kills)
+@pytest.mark.deep
 def test_ten_kills_lose_no_saved_trace_and_double_none(tmp_path: Path):
     rows = 60
     photos = save_photos(tmp_path / "photos", rows)
@@ -284,6 +286,7 @@ def test_changed_servers_numbers_and_timeouts_are_no_change(photos: Path, tmp_pa
     assert len({trace["config_id"] for trace in traces(out)}) == 1
 
 
+@pytest.mark.deep
 def test_a_list_of_temperatures_that_got_longer_is_no_change(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(answering) as server:
@@ -303,6 +306,7 @@ def test_a_list_of_temperatures_that_got_longer_is_no_change(photos: Path, tmp_p
     assert "sampling.temperatures[1]: 0.2 -> 0.3" in other.err
 
 
+@pytest.mark.deep
 def test_temperatures_for_more_rollouts_go_on_from_a_run_that_had_one_temperature(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(answering) as server:
@@ -314,6 +318,7 @@ def test_temperatures_for_more_rollouts_go_on_from_a_run_that_had_one_temperatur
     assert len({trace["config_id"] for trace in traces(out)}) == 1
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("starts", "codes"),
     [
@@ -340,6 +345,7 @@ def test_a_rollout_keeps_the_temperature_of_its_traces_whatever_was_given_betwee
         assert len({trace["config_id"] for trace in traces(tmp_path / "run")}) == 1
 
 
+@pytest.mark.deep
 def test_prompts_that_look_like_secrets_are_stored_and_compared_as_they_are(photos: Path, tmp_path: Path):
     out, prompt = tmp_path / "run", "<image> Where?\nSecret: {} as \\boxed{{lat, lon}}"
     with ThreadedServer(answering) as server:
@@ -352,6 +358,7 @@ def test_prompts_that_look_like_secrets_are_stored_and_compared_as_they_are(phot
     assert "task_options.user: " in other.err
 
 
+@pytest.mark.deep
 def test_a_value_that_is_not_stored_is_compared_too(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(answering) as server:
@@ -395,6 +402,7 @@ def test_a_directory_of_another_name_is_refused(photos: Path, tmp_path: Path):
     assert "are named geo/…, and this job's name is mine: give another --output-dir" in other.complaints[0]
 
 
+@pytest.mark.deep
 def test_another_dataset_that_is_accepted_says_which_rows_count_as_done(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     others = save_photos(tmp_path / "others", rows=3)
@@ -407,6 +415,7 @@ def test_another_dataset_that_is_accepted_says_which_rows_count_as_done(photos: 
     assert "the dataset is another one: the 1 episodes that count as done or failed" in other.err
 
 
+@pytest.mark.deep
 def test_another_scale_of_the_score_is_no_change(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(answering) as server:
@@ -465,6 +474,7 @@ def test_a_run_directory_with_traces_of_its_own_takes_no_partition(photos: Path,
     assert "traces of its own" in refused.complaints[0]
 
 
+@pytest.mark.deep
 def test_a_list_of_models_without_the_known_one_is_refused_on_a_resume(photos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(answering) as server:

@@ -8,25 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.ask_task import ASK
 from support.cli_jobs import Outcome, asyncgen
 from support.retriever import ThreadedRetriever
 from support.server import ThreadedServer, text
-
-TASK = """
-from dataclasses import dataclass
-
-from asyncgen import Task, tools
-
-
-@dataclass(frozen=True)
-class Ask(Task):
-    user: str = "{question}"
-    url: str = "http://127.0.0.1:1/retrieve"
-
-    @property
-    def tools(self):
-        return (tools.SearchTool(self.url),)
-"""
 
 Check = Callable[[ThreadedServer, str], tuple[Outcome, list[dict[str, Any]]]]
 
@@ -34,7 +19,7 @@ Check = Callable[[ThreadedServer, str], tuple[Outcome, list[dict[str, Any]]]]
 @pytest.fixture
 def check(tmp_path: Path) -> Check:
     """Runs `check`: its outcome, and what it found of the retrieval server."""
-    (tmp_path / "asked.py").write_text(TASK)
+    (tmp_path / "asked.py").write_text(ASK)
     (tmp_path / "rows.jsonl").write_text('{"question": "Where?"}\n')
     (tmp_path / "job.yaml").write_text("name: ask\ntask: asked.py:Ask\n")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from support.ask_task import ASK
 from support.cli_jobs import asyncgen, ended, ids, start, traces, wait_until, wanted_ids
 from support.retriever import ThreadedRetriever, answered
 from support.server import Reply, ThreadedServer, text, tool_calls
@@ -19,24 +20,6 @@ from support.server import Reply, ThreadedServer, text, tool_calls
 ROWS = 60
 TOLD = 12
 """Most traces that may have an error text."""
-TASK = """
-from dataclasses import dataclass
-
-from asyncgen import Task, tools
-
-
-@dataclass(frozen=True)
-class Ask(Task):
-    user: str = "{question}"
-    url: str = "http://127.0.0.1:1/retrieve"
-
-    @property
-    def tools(self):
-        return (tools.SearchTool(self.url),)
-
-    def answer(self, text: str) -> str:
-        return text.partition("answer: ")[2]
-"""
 
 
 def searching(body: dict[str, Any], number: int) -> Reply:
@@ -67,7 +50,7 @@ class Mortal:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
-    (tmp_path / "ask.py").write_text(TASK)
+    (tmp_path / "ask.py").write_text(ASK)
     rows = [json.dumps({"question": f"question {row}"}) + "\n" for row in range(ROWS)]
     (tmp_path / "rows.jsonl").write_text("".join(rows))
     (tmp_path / "job.yaml").write_text("name: ask\ntask: ask.py:Ask\nsampling: {temperature: 0.0}\n")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from support.cli_jobs import Outcome, traces
-from support.search_r1_server import SearchR1Server
+from support.retriever import ThreadedRetriever
+from support.search_r1_server import looked_up
 from support.server import Reply, Request, ThreadedServer, choices, text, tool_calls
 
 import asyncgen
@@ -32,8 +33,8 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def retrieval() -> Iterator[SearchR1Server]:
-    with SearchR1Server() as server:
+def retrieval() -> Iterator[ThreadedRetriever]:
+    with ThreadedRetriever(looked_up) as server:
         yield server
 
 
@@ -76,7 +77,7 @@ NATIVE = in_order(
 
 
 def test_a_native_trace_is_what_the_server_was_sent_byte_for_byte(
-    run: Run, tmp_path: Path, retrieval: SearchR1Server
+    run: Run, tmp_path: Path, retrieval: ThreadedRetriever
 ) -> None:
     with ThreadedServer(NATIVE) as server:
         words = ("--input_file", rows(tmp_path), "--vllm_url", server.base_url, "--retrieval_url", retrieval.url)
@@ -97,7 +98,7 @@ def test_a_native_trace_is_what_the_server_was_sent_byte_for_byte(
         json.dumps({"query_list": ["Marie Curie", '東京 "x"\nand more']}),
         json.dumps({"query": ["What is the currency of Poland?"]}),
     ]
-    assert retrieval.asked[0] == {"queries": ["Marie Curie", '東京 "x"\nand more'], "topk": 5, "return_scores": True}
+    assert retrieval.posts[0] == {"queries": ["Marie Curie", '東京 "x"\nand more'], "topk": 5, "return_scores": True}
     assert trace["answer"] == "the Złoty!"
     assert trace["reward_score"] == {
         "score": 1.0, "em": 1.0, "f1": 1.0, "parse_success": True, "support_recall": pytest.approx(2 / 3),
@@ -105,7 +106,7 @@ def test_a_native_trace_is_what_the_server_was_sent_byte_for_byte(
     assert (trace["metadata"]["stop"], trace["metadata"]["tool_mode"]) == ("answered", "native")
 
 
-def test_stats_and_rescore_know_the_scores(run: Run, tmp_path: Path, retrieval: SearchR1Server) -> None:
+def test_stats_and_rescore_know_the_scores(run: Run, tmp_path: Path, retrieval: ThreadedRetriever) -> None:
     with ThreadedServer(NATIVE) as server:
         words = ("--input-file", rows(tmp_path), "--vllm-url", server.base_url, "--retrieval-url", retrieval.url)
         assert run("run", "search", *words, "--output-dir", "out").code == 0
@@ -123,7 +124,7 @@ def test_stats_and_rescore_know_the_scores(run: Run, tmp_path: Path, retrieval: 
 
 
 def test_the_third_turn_is_the_last_and_no_result_is_asked_about(
-    run: Run, tmp_path: Path, retrieval: SearchR1Server
+    run: Run, tmp_path: Path, retrieval: ThreadedRetriever
 ) -> None:
     def always(body: dict[str, Any], number: int) -> Reply:
         return tool_calls(("search", {"query_list": [f"Poland {number}"]}))
@@ -139,7 +140,7 @@ def test_the_third_turn_is_the_last_and_no_result_is_asked_about(
     assert trace["reward_score"] == {"score": 0.0, "em": 0.0, "f1": 0.0, "parse_success": False, "support_recall": 0.0}
 
 
-def test_the_judge_is_asked_through_the_same_server(run: Run, tmp_path: Path, retrieval: SearchR1Server) -> None:
+def test_the_judge_is_asked_through_the_same_server(run: Run, tmp_path: Path, retrieval: ThreadedRetriever) -> None:
     def script(body: dict[str, Any], number: int) -> Reply:
         judged = body["messages"][0]["content"].startswith("You judge answers")
         return text("It is the same. [1]") if judged else text("<answer>Polish złoty</answer>")
@@ -156,7 +157,7 @@ def test_the_judge_is_asked_through_the_same_server(run: Run, tmp_path: Path, re
 
 
 def test_a_score_that_is_asked_for_in_the_middle_of_a_run_is_refused(
-    run: Run, tmp_path: Path, retrieval: SearchR1Server
+    run: Run, tmp_path: Path, retrieval: ThreadedRetriever
 ) -> None:
     with ThreadedServer(in_order(text("<answer>złoty</answer>"))) as server:
         words = ["--input-file", rows(tmp_path, ROWS * 2), "--vllm-url", server.base_url, "--output-dir", "out"]
@@ -178,7 +179,7 @@ def written(query: object, more: str = "") -> Reply:
 
 
 def test_tongyi_calls_stand_in_the_text_and_invented_results_are_cut(
-    run: Run, tmp_path: Path, retrieval: SearchR1Server
+    run: Run, tmp_path: Path, retrieval: ThreadedRetriever
 ) -> None:
     invented = "\n<tool_response>\nQuery: x\n[1] Wrong: invented\n</tool_response>\n<answer>wrong</answer>"
     script = in_order(written(["Marie Curie", "Warsaw"], invented), written("Poland"), text("<answer>zloty</answer>"))
@@ -209,7 +210,7 @@ def test_tongyi_calls_stand_in_the_text_and_invented_results_are_cut(
 
 
 def test_near_the_end_of_the_context_tongyi_is_asked_for_its_answer(
-    run: Run, tmp_path: Path, retrieval: SearchR1Server
+    run: Run, tmp_path: Path, retrieval: ThreadedRetriever
 ) -> None:
     usage = {"prompt_tokens": 112_640, "completion_tokens": 10, "total_tokens": 112_650}
     call = '<tool_call>{"name": "search", "arguments": {"query": ["Poland"]}}</tool_call>'
@@ -231,7 +232,7 @@ NUDGE = """That was neither a search nor an answer. To search, write the query b
 To answer, write the answer between <answer> and </answer>. Try again."""
 
 
-def test_search_r1_has_its_tags_and_no_system_message(run: Run, tmp_path: Path, retrieval: SearchR1Server) -> None:
+def test_search_r1_has_its_tags_and_no_system_message(run: Run, tmp_path: Path, retrieval: ThreadedRetriever) -> None:
     script = in_order(
         text('<think>a</think><search>Marie Curie</search>\n<information>Doc 1(Title: "Wrong") x</information>'),
         text("I am lost."),
@@ -253,7 +254,7 @@ def test_search_r1_has_its_tags_and_no_system_message(run: Run, tmp_path: Path, 
         NUDGE,
         '<information>\nDoc 1(Title: "Poland") Poland has the currency "złoty".\n</information>',
     ]
-    assert retrieval.asked[0]["topk"] == 3
+    assert retrieval.posts[0]["topk"] == 3
     assert trace["reward_score"]["em"] == 1.0
     assert trace["reward_score"]["support_recall"] == pytest.approx(2 / 3)
 
@@ -261,7 +262,7 @@ def test_search_r1_has_its_tags_and_no_system_message(run: Run, tmp_path: Path, 
 # rows and settings
 
 
-def test_rows_of_verl_are_read_and_bad_ones_fail_alone(run: Run, tmp_path: Path, retrieval: SearchR1Server) -> None:
+def test_rows_of_verl_are_read_and_bad_ones_fail_alone(run: Run, tmp_path: Path, retrieval: ThreadedRetriever) -> None:
     lines: list[dict[str, Any]] = [
         {"prompt": [], "extra_info": {"question": "Who?", "answer": ""}, "reward_model": {"ground_truth": "Curie"}},
         {"prompt": [], "extra_info": {"question": " ", "answer": "x"}, "reward_model": {"ground_truth": "x"}},
@@ -284,7 +285,7 @@ def test_rows_of_verl_are_read_and_bad_ones_fail_alone(run: Run, tmp_path: Path,
 
 
 def test_a_dataset_without_answers_runs_and_says_that_it_scores_nothing(
-    run: Run, tmp_path: Path, retrieval: SearchR1Server
+    run: Run, tmp_path: Path, retrieval: ThreadedRetriever
 ) -> None:
     with ThreadedServer(in_order(text("<answer>Paris</answer>"))) as server:
         path = rows(tmp_path, [{"question": "Which city?"}])
@@ -304,7 +305,7 @@ def test_a_dataset_without_questions_is_refused_before_the_first_request(run: Ru
 
 
 def test_the_documents_variables_count_for_this_job_alone(
-    run: Run, tmp_path: Path, retrieval: SearchR1Server, photos: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, retrieval: ThreadedRetriever, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def script(body: dict[str, Any], number: int) -> Reply:
         return text("<answer>złoty</answer> \\boxed{1.5, 2.5}")
@@ -389,7 +390,7 @@ def test_a_flag_that_stands_for_nothing_is_told_to_the_tasks_author(run: Run, tm
     assert "Wrong.flags: 'rows' stands for 'dataset.num_sample', which is no setting: did you mean" in done.err
 
 
-def test_the_names_work_from_python(tmp_path: Path, retrieval: SearchR1Server) -> None:
+def test_the_names_work_from_python(tmp_path: Path, retrieval: ThreadedRetriever) -> None:
     with ThreadedServer(NATIVE) as server:
         done = asyncgen.run(
             "search",
@@ -404,7 +405,7 @@ def test_the_names_work_from_python(tmp_path: Path, retrieval: SearchR1Server) -
 
 
 def test_a_password_in_the_retrieval_address_is_not_written_down(
-    run: Run, tmp_path: Path, retrieval: SearchR1Server
+    run: Run, tmp_path: Path, retrieval: ThreadedRetriever
 ) -> None:
     address = retrieval.url.replace("http://", "http://user:hunter2@")
     with ThreadedServer(NATIVE) as server:

@@ -158,10 +158,20 @@ def test_a_child_that_ignores_sigterm_is_killed():
         assert is_gone(child)
 
 
-@pytest.mark.parametrize("before", ["", "ready(); "])
-def test_a_child_that_dies_is_an_error_with_its_last_lines(before):
-    code = before + "[print('line', number, file=sys.stderr) for number in range(90000)]; os._exit(7)"
-    with supervised(code) as server:
+MANY_LINES = "[print('line', number, file=sys.stderr) for number in range(90000)]; os._exit(7)"
+
+
+def test_a_child_that_dies_before_it_is_ready_is_one_line_with_what_it_said():
+    with supervised(MANY_LINES) as server:
+        assert server.wait(timeout=30) == 1
+        assert server.stderr is not None
+        (line,) = server.stderr.read().splitlines()
+        assert "llama.cpp cannot load" in line
+        assert "line 89999" in line
+
+
+def test_a_child_that_dies_is_an_error_with_its_last_lines():
+    with supervised(f"ready(); {MANY_LINES}") as server:
         assert server.wait(timeout=30) == 1
         assert server.stderr is not None
         lines = server.stderr.read().splitlines()

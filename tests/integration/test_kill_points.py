@@ -77,7 +77,10 @@ def assert_survived(world: World, out: Path, point: str, nth: int) -> None:
     assert turns.total() - len(turns) <= SLOTS * len(deaths)  # those that were in flight
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param(name, marks=pytest.mark.deep if number % 2 else ()) for number, name in enumerate(POINTS)],
+)
 def test_a_run_killed_at_a_named_point_ends_as_one_that_nobody_killed(world: World, tmp_path: Path, point: str):
     assert_survived(world, tmp_path / "run", point, 1)
 

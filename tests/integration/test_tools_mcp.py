@@ -198,9 +198,10 @@ async def test_a_line_in_another_encoding_between_the_answers_ends_nothing():
 
 
 async def test_a_process_that_does_not_end_by_itself_is_killed(tmp_path: Path):
+    before = set(_children())  # of other tests
     async with served(McpSpec(mcp=command("raw", "stubborn"))) as server:
         assert "inside" in await ask(server, "tool0")
-        children = _children()
+        children = set(_children()) - before
         assert children
     assert not [one for one in children if alive(one)]
 

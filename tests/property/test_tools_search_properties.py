@@ -9,10 +9,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asyncgen.core.text import repaired
 from asyncgen.tools.batches import GROWTH, Halves, Queue
 from asyncgen.tools.hits import CUT, LONGEST, LONGEST_TITLE, NoHitsError, read_hits
 from asyncgen.tools.search import MOST_HITS, read_queries, read_topk
-from asyncgen.tools.text import repaired
 
 NAMES = st.sampled_from(
     ["result", "results", "data", "documents", "hits", "scores", "document", "contents", "title", "text", "id", "score"]

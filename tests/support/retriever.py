@@ -134,6 +134,10 @@ class ThreadedRetriever:
         return self.server.url
 
     @property
+    def posts(self) -> list[dict[str, Any]]:
+        return self.server.posts
+
+    @property
     def queries(self) -> list[str]:
         return self.server.queries
 
