@@ -76,7 +76,7 @@ def _commands(
         return print_json(members)
     for name in models or [""]:
         mine = [one for one in found if one.model == name]
-        line(f"# {name or job}: {len(mine):,} chunks of {dataset.chunk_size:,} rows, {rows:,} in all")
+        line(f"# {name or job}: {rows:,} rows, {dataset.chunk_size:,} a chunk, {len(mine):,} of them")
         for one in mine:
             line(one.text)
     return 0

@@ -18,7 +18,7 @@ from asyncgen.view.terminal import clean, note
 
 def carry_out(config: Path, *, yes: bool, as_json: bool) -> int:
     """All steps, and what each has made."""
-    from asyncgen.runs.maths.judging import judge_solutions
+    from asyncgen.rewards.maths import judge_many
     from asyncgen.runs.maths.pipeline import Surroundings, run_pipeline
     from asyncgen.runs.maths.pipeline_config import read_pipeline
 
@@ -26,7 +26,7 @@ def carry_out(config: Path, *, yes: bool, as_json: bool) -> int:
         start_run=_start_run,
         ask=(lambda _: True) if yes else _ask,
         say=note,
-        judge=judge_solutions,
+        judge=judge_many,
         clock=SystemClock(),
     )
     found = run_pipeline(read_pipeline(config), around)

@@ -109,10 +109,10 @@ def _first(numbers: Sequence[int]) -> str:
 
 def filter_solutions(wanted: Filtering, output: Path, *, allow_missing: bool, as_json: bool) -> int:
     """What is kept, and the counts of each class."""
-    from asyncgen.runs.maths.judging import judge_solutions
+    from asyncgen.rewards.maths import judge_many
     from asyncgen.runs.maths.mix import filter_mixed
 
-    found = filter_mixed(wanted, output, judge_solutions, clock=SystemClock())
+    found = filter_mixed(wanted, output, judge_many, clock=SystemClock())
     if as_json:
         print_json(found.json())
     else:
@@ -154,10 +154,10 @@ def _say_judged(count: int, seconds: float) -> None:
 
 def make_critique_set(source: Path, output: Path, drawing: Drawing, rule: Rule, *, analyze: bool, as_json: bool) -> int:
     """The set, and what is not in it."""
+    from asyncgen.rewards.maths import judge_many
     from asyncgen.runs.maths.critiques import write_critique_set
-    from asyncgen.runs.maths.judging import judge_solutions
 
-    found = write_critique_set(source, output, drawing, judge_solutions, rule, clock=SystemClock())
+    found = write_critique_set(source, output, drawing, judge_many, rule, clock=SystemClock())
     if as_json:
         return print_json(found.json())
     line(f"{found.rows:,} solutions of {found.questions:,} questions: {clean(found.out)}")

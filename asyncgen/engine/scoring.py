@@ -9,6 +9,7 @@ import inspect
 import math
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 
 from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.task import Task
@@ -21,19 +22,20 @@ CRASH_LIMIT = 20
 
 
 async def scored(task: Task, context: Context, sample: Sample, trace: Trace) -> Trace:
-    """The trace with its `reward_score` and headline. Without an answer they are the task's failure values.
+    """The trace with its `reward_score` and headline. Without an answer they are the task's failure values, but for
+    what rewards with `without_answer = True` give. A reward finds in `trace.reward_score` what those before it gave.
 
     Raises EpisodeError(internal) where a reward gives what it may not, and whatever a reward raises.
     """
     scores = dict(task.scores)
-    if trace.answer:
-        if "parse_success" in scores:
-            scores["parse_success"] = True
-        for reward in task.rewards:
-            given = reward(context, sample, trace)
+    if trace.answer and "parse_success" in scores:
+        scores["parse_success"] = True
+    for reward in task.rewards:
+        if trace.answer or getattr(reward, "without_answer", False):
+            given = reward(context, sample, replace(trace, reward_score=scores))
             given = await given if inspect.isawaitable(given) else given
             _check_scores(task, reward, given)
-            scores.update(given)
+            scores = {**scores, **given}
     return with_scores(trace, task, scores)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from asyncgen.rewards.maths import Rule, Verdict, judge_answers
@@ -26,6 +26,10 @@ Pair: TypeAlias = tuple[str, str]
 """An answer and the true one."""
 
 
+JudgeMany: TypeAlias = Callable[[Sequence[Pair], Rule], Sequence[Verdict]]
+"""A function of a module: worker processes find it by its name."""
+
+
 class InProcess(Protocol):
     """`Context.in_process`, or a run's `Workers.in_process`."""
 
@@ -34,20 +38,25 @@ class InProcess(Protocol):
 
 
 async def judged(
-    in_process: InProcess, pairs: Sequence[Pair], rule: Rule = "verify", *, seconds: float = SECONDS
+    in_process: InProcess,
+    pairs: Sequence[Pair],
+    rule: Rule = "verify",
+    *,
+    seconds: float = SECONDS,
+    judge: JudgeMany = judge_answers,
 ) -> list[Verdict]:
     """The verdict on each (answer, truth), in one process. Where it hangs or dies, each half is tried alone: the one at
-    fault is `unknown`."""
+    fault is `unknown`. `judge`: of the module's functions, what is asked there."""
     if not pairs:
         return []
     try:
-        verdicts: list[Verdict] = await in_process(judge_answers, list(pairs), rule, seconds=seconds)
+        verdicts: list[Verdict] = await in_process(judge, list(pairs), rule, seconds=seconds)
     except (TimeoutError, RuntimeError):
         if len(pairs) == 1:
             return ["unknown"]
         middle = len(pairs) // 2
-        first = await judged(in_process, pairs[:middle], rule, seconds=seconds)
-        return first + await judged(in_process, pairs[middle:], rule, seconds=seconds)
+        first = await judged(in_process, pairs[:middle], rule, seconds=seconds, judge=judge)
+        return first + await judged(in_process, pairs[middle:], rule, seconds=seconds, judge=judge)
     return verdicts
 
 

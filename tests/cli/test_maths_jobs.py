@@ -21,7 +21,7 @@ SOLUTIONS: list[tuple[str, str, tuple[float, bool, bool]]] = [
     ("The answer is $TRUTH$.", "stop", (1.0, True, False)),
     ("I cannot say.", "stop", (0.0, False, False)),
     (r"\boxed{HANGING}", "stop", (0.0, False, False)),
-    (r"\boxed{ { TRUTH } }", "stop", (1.0, True, False)),
+    ("so far", "length", (0.0, False, True)),
 ]
 """Text, finish reason, scores. Only the first question's hanging one hangs; the others' are wrong."""
 
@@ -148,7 +148,7 @@ def test_scores_can_be_worked_out_again_by_the_other_rule(tmp_path: Path) -> Non
     other = asyncgen("rescore", tmp_path / "run", "-o", tmp_path / "other", "--task.rule", "original")
     assert other.code == 0, other.err
     assert [one[0] for one in scores(traces(tmp_path / "other"), 0)] == [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
-    assert [one[0] for one in scores(traces(tmp_path / "other"), 1)] == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+    assert [one[0] for one in scores(traces(tmp_path / "other"), 1)] == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
 
 
 def test_critiques_that_agree_are_accepted(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_the_commands_of_a_fleet_do_the_whole_job(run: Run, servers, tmp_path: P
     )  # fmt: skip
     assert ended.code == 0, ended.err
     header, *lines = ended.out.splitlines()
-    assert header == "# math: 3 chunks of 12 rows, 30 in all"
+    assert header == "# math: 30 rows, 12 a chunk, 3 of them"
     assert [line.rpartition("# gpu ")[2] for line in lines] == ["0", "1", "0"]
     for line in lines:
         words = shlex.split(line, comments=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import datasets
 import pytest
-from support.server import ThreadedServer, text, tool_calls
+from support.server import MODEL, ThreadedServer, text, tool_calls
 from support.source_data import jpeg
 
 import asyncgen
@@ -31,8 +31,19 @@ def blocks(language: str) -> list[str]:
     return [body for name, body in BLOCKS if name == language]
 
 
+def block_with(key: str) -> str:
+    """The YAML that has this key."""
+    (found,) = [body for body in blocks("yaml") if re.search(f"^{key}", body, re.MULTILINE)]
+    return found
+
+
 def script(body, number):
     asked = sum(message["role"] == "assistant" for message in body["messages"])
+    question = str(body["messages"][-1]["content"])
+    if "Student's solution:" in question:
+        return text("It adds up. Conclusion: right [END]")
+    if "What is 1 + " in question:
+        return text(f"It is \\boxed{{{number % 3}}}.")
     if asked == 0 and any(tool["function"]["name"] == "search" for tool in body.get("tools", ())):
         return tool_calls(("search", {"query_list": ["capital of France"]}))
     if asked == 0 and any(tool["function"]["name"] == "population" for tool in body.get("tools", ())):
@@ -70,7 +81,7 @@ def place(tmp_path_factory):
     (city,) = [body for body in blocks("python") if "class City" in body]
     (folder / "city.py").write_text(city, "utf-8")
     with ThreadedServer(script) as server:
-        (folder / "city.yaml").write_text(at(blocks("yaml")[0], server), "utf-8")
+        (folder / "city.yaml").write_text(at(block_with("task:"), server), "utf-8")
         passages = [
             {"title": "Paris", "text": "Paris is the capital of France."},
             {"title": "Rome", "text": "In Italy."},
@@ -78,6 +89,9 @@ def place(tmp_path_factory):
         questions = [{"question": "What is the capital of France?", "answer": "Paris"}]
         (folder / "passages.jsonl").write_text("\n".join(map(json.dumps, passages)), "utf-8")
         (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, questions)), "utf-8")
+        (folder / "pipeline.yaml").write_text(at(block_with("models:"), server), "utf-8")
+        problems = [{"question": f"What is 1 + {row}?", "answer": str(row + 1)} for row in range(2)]
+        (folder / "deepscaler_train.json").write_text(json.dumps(problems), "utf-8")
         with retrieval_server(folder):
             yield folder, server
 
@@ -105,6 +119,8 @@ PORTS: dict[str, str] = {}
 def at(text_: str, server) -> str:
     for port, real in PORTS.items():
         text_ = text_.replace(f":{port}/retrieve", f":{real}/retrieve")
+    for model in ("qwen-2.5-math-7b", "qwen3-4b-base"):
+        text_ = text_.replace(f"model {model}", f"model {MODEL}").replace(f"model: {model}", f"model: {MODEL}")
     return text_.replace("http://127.0.0.1:8000/v1", server.base_url)
 
 
@@ -142,7 +158,8 @@ def test_every_flag_that_the_readme_names_is_in_the_help(place):
     help_text += (
         run("asyncgen run ./city.yaml --help", folder).stdout + run("asyncgen run search --help", folder).stdout
     )
-    for name in ("init", "serve-retrieval", "show", "stats", "ls", "verify", "ctl", "rescore runs/geo-tools"):
+    others = ("init", "serve-retrieval", "show", "stats", "ls", "verify", "ctl", "rescore runs/geo-tools", "run math")
+    for name in (*others, "merge", "filter-mixed", "critique-set", "critique-format", "fleet commands math"):
         help_text += run(f"asyncgen {name} --help", folder).stdout
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z._-]+[a-z]", README)) - {"--help", "--no-deps"}  # the latter is pip's
     assert {"--num-samples", "--task.spelling", "--partition"} <= flags
@@ -238,6 +255,32 @@ def test_the_trace_in_the_readme_is_the_demos_own(tmp_path):
 def without_digits(line: str) -> str:
     """The last digits of a match may differ between machines."""
     return re.sub(r"[0-9]+", "0", line)
+
+
+def test_the_pipeline_of_the_readme_leaves_what_is_there_and_makes_the_rest(place):
+    folder, server = place
+    (line,) = re.findall(r"`(asyncgen pipeline [^`]+)`", README)
+    own = folder / "whole"
+    own.mkdir()
+    for name in ("pipeline.yaml", "deepscaler_train.json"):
+        shutil.copy(folder / name, own)
+    done = run(line, own)
+    assert done.returncode == 0, done.stderr
+    asked = len(server.requests)
+    rows = json.loads((own / "deepscaler_critique_formatted.json").read_bytes())
+    assert {row["answer"] for row in rows} == {"right", "wrong"}
+    (own / "deepscaler_critique.json").unlink()
+    assert run(line, own).returncode == 0
+    assert json.loads((own / "deepscaler_critique_formatted.json").read_bytes()) == rows
+    assert len(server.requests) == asked
+
+
+def test_the_line_for_a_fleet_prints_commands(place):
+    folder, _ = place
+    (line,) = re.findall(r"`(asyncgen fleet commands [^`]+)`", README.replace("\n", " "))
+    done = run(line, folder)
+    assert done.returncode == 0, done.stderr
+    assert "--chunk-id 0 --dataset.path deepscaler_train.json  # gpu 0" in done.stdout
 
 
 def test_the_python_line_for_pictures_works(place):

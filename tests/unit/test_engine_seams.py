@@ -25,7 +25,19 @@ from support.engine_fakes import (
 
 from asyncgen.core.errors import InputError, TemporaryError, ToolDownError
 from asyncgen.core.task import Task
-from asyncgen.core.types import CallResult, Completion, Context, Json, Sample, ToolMode, ToolResult, Turn, Usage
+from asyncgen.core.trace import Trace
+from asyncgen.core.types import (
+    CallResult,
+    Completion,
+    Context,
+    Json,
+    Reward,
+    Sample,
+    ToolMode,
+    ToolResult,
+    Turn,
+    Usage,
+)
 from asyncgen.engine.episode import Ask, Exchange, RunCalls, decide, on_completion, on_results
 from asyncgen.engine.kit import make_kit
 from asyncgen.engine.services import Services
@@ -300,3 +312,36 @@ async def test_raw_texts_of_one_conversation_have_a_blank_line_between_them() ->
     async with one:
         await one.run()
     assert transport.sent[1].body["prompt"] == "Be brief.\n\nq0\n\nhm\n\nGo on."
+
+
+# rewards that build on others, or need no answer
+
+
+def part(_context: Context, _sample: Sample, trace: Trace) -> Mapping[str, float]:
+    """Needs an answer."""
+    return {"part": float(len(trace.answer))}
+
+
+class Twice:
+    """Needs none, and builds on what stands before it."""
+
+    without_answer = True
+
+    def __call__(self, _context: Context, _sample: Sample, trace: Trace) -> Mapping[str, float]:
+        before = float(trace.reward_score["part"])
+        return {"score": 2 * before + (not trace.answer) / 4}
+
+
+@dataclass(frozen=True)
+class SumTask(PlainTask):
+    rewards: ClassVar[Sequence[Reward]] = (part, Twice())
+    scores: ClassVar = {"score": 0.0, "part": 0.5, "parse_success": False}
+
+
+async def test_a_reward_sees_what_those_before_it_gave_and_may_count_without_an_answer() -> None:
+    for said_, wanted in (("ANSWER: abc", (6.0, 3.0, True)), ("nothing", (1.25, 0.5, False))):
+        one, _ = rig(SumTask(), said(said_))
+        async with one:
+            (trace,) = (await one.run()).traces
+        assert tuple(trace.reward_score.values()) == wanted
+        assert trace.metadata["score"] == wanted[0]

@@ -2,27 +2,28 @@
 
 from support.maths_judges import echo
 
-from asyncgen.runs.maths.judging import BATCH, judge_solutions, judged
+from asyncgen.rewards.maths import judge_many
+from asyncgen.runs.maths.judging import BATCH, all_judged
 
 
 def test_results_come_in_order_over_many_batches():
     texts = [("right", "wrong", "unknown", "7", "8")[number % 5] for number in range(2 * BATCH + 50)]
     results = {"7": "right", "8": "wrong"}
-    assert judged([(text, "7") for text in texts], echo, "verify") == [results.get(text, text) for text in texts]
+    assert all_judged([(text, "7") for text in texts], echo, "verify") == [results.get(text, text) for text in texts]
 
 
 def test_no_pair_needs_no_process():
-    assert judged([], echo, "verify") == []
+    assert all_judged([], echo, "verify") == []
 
 
 def test_a_solution_that_ends_its_process_is_unknown_and_the_others_are_judged():
-    texts = ["right", "wrong", "die", "right", "perhaps"]
+    texts = ["right", "wrong", "die", "right", "unknown"]
     expected = ["right", "wrong", "unknown", "right", "unknown"]
-    assert judged([(text, "") for text in texts], echo, "verify") == expected
+    assert all_judged([(text, "") for text in texts], echo, "verify") == expected
 
 
 def test_a_solution_that_hangs_is_unknown_and_the_others_are_judged():
-    assert judged([(text, "") for text in ("right", "hang")], echo, "verify", seconds=0.1) == ["right", "unknown"]
+    assert all_judged([(text, "") for text in ("right", "hang")], echo, "verify", seconds=0.1) == ["right", "unknown"]
 
 
 def test_whole_texts_are_judged_by_their_last_box():
@@ -32,5 +33,5 @@ def test_whole_texts_are_judged_by_their_last_box():
         ("no idea", "4"),
         ("\\boxed{3}", "3"),
     ]
-    assert judge_solutions(pairs, "verify") == ["right", "wrong", "wrong", "right"]
-    assert judge_solutions([("\\boxed{4} and \\boxed{5}", "5")], "original") == ["wrong"]
+    assert judge_many(pairs, "verify") == ["right", "wrong", "wrong", "right"]
+    assert judge_many([("\\boxed{4} and \\boxed{5}", "5")], "original") == ["wrong"]

@@ -22,8 +22,9 @@ from asyncgen.export.json_array import TornError, read_elements, whole_array
 from asyncgen.export.mixed import solutions_key
 from asyncgen.export.solutions import RESULTS, UNKNOWN, is_blank, question_of, row_index, truth_of
 from asyncgen.rewards.maths import Rule
+from asyncgen.rewards.maths_judge import JudgeMany, Pair
 from asyncgen.runs.maths.faults import beside, write_report
-from asyncgen.runs.maths.judging import JudgeMany, Pair, judged
+from asyncgen.runs.maths.judging import all_judged
 from asyncgen.runs.maths.merge import REPORT, check_file
 
 
@@ -74,7 +75,7 @@ def write_critique_set(
         found = _write_set(source, out, drawing, array("b"))
     except UnjudgedError:  # an old script's file
         started = clock.monotonic()
-        numbers = array("b", map(RESULTS.index, judged(_unjudged(source), judge, rule)))
+        numbers = array("b", map(RESULTS.index, all_judged(_unjudged(source), judge, rule)))
         seconds = clock.monotonic() - started
         found = _write_set(source, out, drawing, numbers)
         found.judged, found.judge_seconds = len(numbers), seconds

@@ -20,9 +20,10 @@ from asyncgen.export.json_array import ArrayWriter, whole_array
 from asyncgen.export.mixed import Outcome, Tally, filtered_row, is_kept
 from asyncgen.export.solutions import RESULTS, UNKNOWN, Row, Solutions, is_blank, question_of, truth_of
 from asyncgen.rewards.maths import Rule
+from asyncgen.rewards.maths_judge import JudgeMany, Pair
 from asyncgen.runs.maths.completeness import Original, check_complete
 from asyncgen.runs.maths.faults import Fault, Report, beside, write_report
-from asyncgen.runs.maths.judging import JudgeMany, Pair, judged
+from asyncgen.runs.maths.judging import all_judged
 from asyncgen.runs.maths.merge import check_file, note_content
 from asyncgen.runs.maths.solution_set import SolutionSet, paths_of, read_solutions
 
@@ -131,7 +132,7 @@ class _Mixing:
         for label, one in self._sets.items():
             if one.judges:
                 continue
-            results = judged(self._pairs(one), judge, self._rule)
+            results = all_judged(self._pairs(one), judge, self._rule)
             self._results[label] = array("b", map(RESULTS.index, results))
             count += len(results)
         return count

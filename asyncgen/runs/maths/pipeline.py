@@ -18,11 +18,11 @@ from asyncgen.core.errors import AsyncgenError, DataError, InputError
 from asyncgen.core.types import Json
 from asyncgen.export.critiques import Drawing
 from asyncgen.export.files import whole_file
+from asyncgen.rewards.maths_judge import JudgeMany
 from asyncgen.runs.maths.chunks import write_chunks
 from asyncgen.runs.maths.critiques import write_critique_set, write_formatted
 from asyncgen.runs.maths.done import Marks, State
 from asyncgen.runs.maths.faults import Report
-from asyncgen.runs.maths.judging import JudgeMany
 from asyncgen.runs.maths.merge import merge_solutions
 from asyncgen.runs.maths.mix import Filtered, Filtering, filter_mixed
 from asyncgen.runs.maths.pipeline_config import Model, Names, Pipeline, job_of
