@@ -20,6 +20,7 @@ from asyncgen.cli.look import Json, export, ls, show, sql, stats, status
 from asyncgen.cli.maths import critique_format, critique_set, filter_mixed, pipeline
 from asyncgen.cli.serve_model import serve_model
 from asyncgen.cli.serve_retrieval import serve_retrieval
+from asyncgen.cli.serve_reward import serve_reward, serve_reward_knobs
 from asyncgen.config.knobs import Knob, section_knobs, task_knobs, with_default
 from asyncgen.config.names import Name, task_names
 from asyncgen.core.errors import FailReason
@@ -34,7 +35,8 @@ RETRY_HELP = f"Try failed episodes again: all, or =REASON[,REASON], of {', '.joi
 
 
 def build(knobs: Sequence[Knob] = (), names: Sequence[Name] = ()) -> App:
-    """The app; `run`, `check`, `fleet` (or `rescore`) have a flag for each knob, and the first three for each name."""
+    """The app; `run`, `check`, `fleet` (or `rescore`, `serve-reward`) have a flag for each knob, and the first
+    three for each name."""
     app = App(
         name="asyncgen",
         help=OVERVIEW,
@@ -47,7 +49,7 @@ def build(knobs: Sequence[Knob] = (), names: Sequence[Name] = ()) -> App:
     )
     own = [one for one in knobs if one.section == "task"]
     jobs_own = (command(run, knobs, names), command(check, knobs, names), command(fleet, knobs, names))
-    for made in (*jobs_own, command(rescore, own)):
+    for made in (*jobs_own, command(rescore, own), command(serve_reward, own)):
         _add(app, made)
     looks = (status, ls, show, sql, stats, verify)
     for function in (*looks, ctl, export, filter_, merge, jobs, init, serve_model, serve_retrieval):
@@ -80,6 +82,9 @@ def dispatch(tokens: Sequence[str]) -> int:
         return _result(build(knobs, names)([tokens[0], *normalise(tokens[1:], knobs, names)]))
     if tokens and tokens[0] == "rescore":
         knobs = rescore_knobs(tokens[1:])
+        return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
+    if tokens and tokens[0] == "serve-reward":
+        knobs = serve_reward_knobs(tokens[1:])
         return _result(build(knobs)([tokens[0], *normalise(tokens[1:], knobs)]))
     if tokens and tokens[0] == "fleet":
         knobs, names = _settings(tokens[2:])

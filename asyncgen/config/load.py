@@ -120,6 +120,8 @@ def check_raw(raw: Any, where: str) -> dict[str, Any]:
     _check_endpoints(raw, where)
     _check_rules(raw, where)
     _check_tools(raw, where)
+    if raw.get("rewards") is None:
+        raw.pop("rewards", None)
     if not raw.get("task"):
         raise InputError(f"{where}: 'task' is missing: give a built-in name, module:Class or file.py:Class")
     return raw

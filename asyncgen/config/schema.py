@@ -215,6 +215,8 @@ class Job:
     """The first rule whose `where` is true of a row counts."""
     tools: tuple[str | McpSpec, ...] = ()
     """Besides the task's own: `module:name`, `file.py:name`, or an MCP server."""
+    rewards: tuple[str | Mapping[str, Any], ...] = ()
+    """Instead of the task's own: names, or `{name: {option: value}}`, in the order in which they score."""
 
     @property
     def condition(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Thinking and tool calls inside a model's text.
+"""Tool calls inside a model's text.
 
 Knows the tags that models write. Knows nothing of which tools there are. The work is linear in the text's length,
 whatever the text.
@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
+from asyncgen.core.thinking import TAG
 from asyncgen.core.types import ToolCall
 
-_THINK = re.compile(r"<(/?)(?:think|thinking|思考)>")
 _CALL = re.compile(r"<(/?)tool_call>")
 
 
@@ -35,31 +35,6 @@ class _Block:
     start: int
     end: int
     inner: str
-
-
-def split_thinking(content: str) -> tuple[str, str]:
-    """`(thinking, visible)`, both stripped.
-
-    Thinking is what stands in `<think>`, `<thinking>` or `<思考>`, several times if need be; all that stands before a
-    closing tag without an opening one (templates may open it in the prompt); and all after an opening tag that is never
-    closed.
-    """
-    thinking: list[str] = []
-    visible: list[str] = []
-    inside, at = False, 0
-    for tag in _THINK.finditer(content):
-        if tag[1]:
-            if not inside:
-                thinking.extend(visible)
-                visible.clear()
-            thinking.append(content[at : tag.start()])
-        elif inside:
-            continue  # an opening tag in the middle of a thought is part of it
-        else:
-            visible.append(content[at : tag.start()])
-        inside, at = not tag[1], tag.end()
-    (thinking if inside else visible).append(content[at:])
-    return "\n".join(part.strip() for part in thinking if part.strip()), "".join(visible).strip()
 
 
 def scan_calls(visible: str, *, turn: int, first: int = 1) -> tuple[ToolCall, ...]:
@@ -102,7 +77,7 @@ def _thinking_spans(content: str) -> list[tuple[int, int]]:
     """Where thinking stands, tags included: what `split_thinking` takes out of the visible text."""
     spans: list[tuple[int, int]] = []
     opened = -1
-    for tag in _THINK.finditer(content):
+    for tag in TAG.finditer(content):
         if not tag[1]:
             opened = tag.start() if opened < 0 else opened
         elif opened < 0:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.task import Task, join_texts
+from asyncgen.core.thinking import split_thinking
 from asyncgen.core.trace import NOT_RUN
 from asyncgen.core.types import (
     CallResult,
@@ -30,7 +31,6 @@ from asyncgen.core.types import (
 )
 from asyncgen.endpoint.arguments import canonical_arguments, parse_arguments
 from asyncgen.endpoint.dialects import DIALECTS, Dialect
-from asyncgen.endpoint.text_calls import split_thinking
 from asyncgen.engine.result_messages import result_messages
 
 MAX_CALLS = 8

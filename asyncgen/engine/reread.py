@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asyncgen.core.task import Task
+from asyncgen.core.thinking import split_thinking
 from asyncgen.core.trace import ToolCallRecord, Trace, TurnRecord
 from asyncgen.core.types import CallResult, Completion, StopReason, ToolCall, ToolMode, ToolResult, Turn
 from asyncgen.endpoint.dialects import DIALECTS
-from asyncgen.endpoint.text_calls import split_thinking
 from asyncgen.engine.episode import NOT_OFFERED, last_reading
 
 _CUT = {StopReason.LENGTH, StopReason.DEADLINE, StopReason.CONTEXT}

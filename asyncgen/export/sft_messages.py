@@ -14,10 +14,11 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from asyncgen.core.thinking import split_thinking
 from asyncgen.core.types import Json, ToolMode
 from asyncgen.endpoint.arguments import canonical_arguments, sent_name
 from asyncgen.endpoint.dialects import DIALECTS
-from asyncgen.endpoint.text_calls import content_without_calls, split_thinking
+from asyncgen.endpoint.text_calls import content_without_calls
 from asyncgen.endpoint.wire import tools_prompt
 
 Message: TypeAlias = dict[str, Any]

@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from asyncgen.core.thinking import split_thinking
 from asyncgen.core.types import Json
-from asyncgen.endpoint.text_calls import split_thinking
 from asyncgen.export.groups import EDGES, by_run, common_samples, sample_figures, sections
 from asyncgen.export.lost import Lost
 from asyncgen.export.measures import Measures, accuracy, counted, figures, finite, mean, measured, median

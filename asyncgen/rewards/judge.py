@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.trace import Trace
-from asyncgen.core.types import Context, Message, Sample, Scores
+from asyncgen.core.types import Context, Json, Message, Sample, Scores
 from asyncgen.rewards.qa_rows import question, truths
 
 JUDGE_FAILURE: Final[Scores] = {"judge": 0.0}
@@ -29,7 +30,8 @@ The answer is right if it means the same as one of the accepted answers, whateve
 and if it does not name anything else as well. Do not judge by what you know yourself.
 Say in a sentence what you compare, and end with your verdict alone in square brackets: [1] right, [0] wrong."""
 _VERDICT = re.compile(r"\[([01])\]")
-_OF_THE_ROW = {FailReason.CONTENT_FILTER, FailReason.CONTEXT_OVERFLOW}
+OF_THE_ROW: Final = frozenset({FailReason.CONTENT_FILTER, FailReason.CONTEXT_OVERFLOW})
+"""Why there is no completion for what is shown, while others have theirs."""
 
 
 async def judge_scores(context: Context, sample: Sample, trace: Trace) -> Scores:
@@ -46,14 +48,19 @@ async def judge_scores(context: Context, sample: Sample, trace: Trace) -> Scores
         "accepted_answers": [one[:LONGEST] for one in accepted[:MOST_ACCEPTED]],
         "answer": trace.answer[:LONGEST],
     }
-    messages = [Message("system", SYSTEM), Message("user", json.dumps(shown, ensure_ascii=False))]
+    return {"judge": await verdict_on(context, SYSTEM, shown)}
+
+
+async def verdict_on(context: Context, system: str, shown: Mapping[str, Json]) -> float:
+    """1.0 or 0.0, as the model says of these data; see `judge_scores`. Raises EpisodeError."""
+    messages = [Message("system", system), Message("user", json.dumps(shown, ensure_ascii=False))]
     try:
         said = await context.complete(messages, temperature=0.0, max_tokens=JUDGE_TOKENS)
     except EpisodeError as error:
-        if error.reason not in _OF_THE_ROW:
+        if error.reason not in OF_THE_ROW:
             raise
-        return JUDGE_FAILURE
-    return {"judge": _verdict(said.content) if said.finish_reason != "length" else 0.0}
+        return 0.0
+    return _verdict(said.content) if said.finish_reason != "length" else 0.0
 
 
 def _verdict(text: str) -> float:

@@ -18,7 +18,7 @@ from asyncgen.config.names import Name, task_names
 from asyncgen.config.schema import Job
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
-from asyncgen.runs.tasks import load_task_class, make_task
+from asyncgen.runs.tasks import load_task_class, make_task, with_rewards
 
 AnyJob: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | type[Task]
 """A built-in name, the path of a job file, what would stand in one, or a task alone."""
@@ -103,4 +103,4 @@ def load_job(
         raw=found.raw,
     )
     task = make_task(found.task_class, resolved.task_options, found.path.parent, str(found.path))
-    return resolved, task
+    return resolved, with_rewards(task, resolved.rewards, str(found.path)) if resolved.rewards else task

@@ -5,7 +5,7 @@ Knows where a run file has a task and its options. Reads no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
 from asyncgen.core.types import Json
 from asyncgen.runs.reading import is_trace_folder
-from asyncgen.runs.tasks import load_task_class, make_task
+from asyncgen.runs.tasks import load_task_class, make_task, with_rewards
 from asyncgen.store.read import run_directories
 from asyncgen.store.run_file import HIDDEN, read_run
 
@@ -34,6 +34,8 @@ class Retask:
     """Those of the run that the class has too."""
     folder: Path
     """Where paths in the options start."""
+    rewards: Sequence[Any] = ()
+    """Those that the run's job names instead of the task's own."""
 
     def knobs(self) -> list[Knob]:
         """The class's options, with the run's values for defaults."""
@@ -46,7 +48,8 @@ class Retask:
             if knob.path in given:
                 value = given[knob.path]
                 options[knob.name] = parse_text(knob, value, knob.flags[0]) if isinstance(value, str) else value
-        return make_task(self.task_class, options, self.folder, "rescore")
+        task = make_task(self.task_class, options, self.folder, "rescore")
+        return with_rewards(task, self.rewards, "rescore") if self.rewards else task
 
 
 def retask(path: Path, spec: str | None) -> Retask:
@@ -67,7 +70,8 @@ def retask(path: Path, spec: str | None) -> Retask:
         raise InputError(f"{path}: the task of its run cannot be loaded ({error}); {GIVE}") from error
     known = {one.name for one in fields(task_class) if one.init}
     options = {key: value for key, value in _options(run).items() if key in known and value != HIDDEN}
-    return Retask(spec=chosen, task_class=task_class, options=options, folder=folder)
+    rewards = () if spec else run.get("config", {}).get("rewards") or ()
+    return Retask(spec=chosen, task_class=task_class, options=options, folder=folder, rewards=rewards)
 
 
 def _options(run: Mapping[str, Any]) -> dict[str, Json]:

@@ -17,6 +17,7 @@ from asyncgen.config.load import nearest
 from asyncgen.config.schema import Job
 from asyncgen.core.errors import InputError
 from asyncgen.core.task import IMAGE_MARKER, Task, template_columns
+from asyncgen.rewards.named import failure_scores, named_rewards
 from asyncgen.runs.modules import load_module
 from asyncgen.runs.recipe import check_class, check_recipe
 from asyncgen.tasks import BUILT_IN
@@ -62,6 +63,19 @@ def make_task(task_class: type[Task], options: Mapping[str, Any], folder: Path, 
     if len(set(names)) != len(names):
         raise InputError(f"{task_class.__name__}: two tools have the same name ({', '.join(names)})")
     return task
+
+
+def with_rewards(task: Task, spec: Sequence[str | Mapping[str, Any]], where: str) -> Task:
+    """The task with the rewards that a job names instead of its own. Raises InputError.
+
+    It is of a class of its own: what a task's rewards are, and its scores, may be worked out by its class.
+    """
+    chosen = named_rewards(spec, f"{where}: rewards")
+    members = {"rewards": chosen, "scores": failure_scores(chosen), "__module__": type(task).__module__}
+    made = type(type(task).__name__, (type(task),), members)
+    found: Task = made(**{one.name: getattr(task, one.name) for one in fields(task) if one.init})
+    check_recipe(found)
+    return found
 
 
 def _text(value: Any, folder: Path) -> Any:

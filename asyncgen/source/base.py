@@ -90,7 +90,7 @@ class Source(Protocol):
 
     @property
     def image_columns(self) -> tuple[str, ...]:
-        """Names of the columns whose images a Sample has."""
+        """Names of the columns whose images a Sample has; a chat that names images is data, and none of them."""
 
     @property
     def kinds(self) -> Mapping[str, str]:

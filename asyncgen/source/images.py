@@ -10,14 +10,18 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from asyncgen.config.load import nearest
+from asyncgen.core.chat import COLUMN
 from asyncgen.core.errors import EpisodeError, FailReason, InputError
 
 USUAL_NAMES = ("image", "images")
+MOST_FOLDERS = 32
+"""Of an absolute path, that are looked for below the root."""
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
@@ -33,9 +37,15 @@ class ImageColumns:
     declared: bool
     """By name or by type, so that a null is an error; False: only named like one, so that a null is no image."""
 
+    @property
+    def chats(self) -> bool:
+        """The images are those that the row's own chat names by their paths (`core.chat`)."""
+        return self.names == (COLUMN,)
+
 
 def find_images(columns: Sequence[str], typed: Sequence[str], image: str) -> ImageColumns:
-    """`image` names them, comma-separated; empty: the Image-typed ones, else `image` and `images`.
+    """`image` names them, comma-separated; empty: the Image-typed ones, else `image` and `images`, else the column with
+    a row's own chat, `message`, which is data, too.
 
     Raises InputError for a name that the dataset has not.
     """
@@ -45,6 +55,8 @@ def find_images(columns: Sequence[str], typed: Sequence[str], image: str) -> Ima
             raise InputError(f"image: the dataset has no column {name!r}{nearest(name, columns)}")
     usual = tuple(name for name in USUAL_NAMES if name in columns)
     names = tuple(dict.fromkeys(named or typed or usual))
+    if names in {(), (COLUMN,)} and COLUMN in columns and COLUMN not in typed:
+        return ImageColumns(names=(COLUMN,), hidden=frozenset(), declared=False)
     return ImageColumns(names=names, hidden=frozenset((*names, *typed)), declared=bool(named or typed))
 
 
@@ -89,6 +101,18 @@ def image_bytes(value: Any, root: Path, place: str) -> bytes:
             f"{place}: {value[:100]!r} is a URL, and none is fetched; put the file under dataset.image_root"
         )
     return _file(value, root, place)
+
+
+def under_root(path: str, root: Path) -> str:
+    """A path of a chat as it lies below `root`: one that is absolute on another machine by as much of its end as is
+    there. Where nothing is there, the path as it is."""
+    parts = PurePath(path).parts
+    if not parts or not PurePath(path).is_absolute() or PurePath(path).is_relative_to(root):
+        return path
+    ends = (root.joinpath(*parts[at:]) for at in range(1, min(len(parts), MOST_FOLDERS)))
+    with suppress(OSError, ValueError):  # a name that no file can have: said when it is read
+        return next((str(file) for file in ends if file.is_file()), path)
+    return path
 
 
 def _data_uri(value: str, place: str) -> bytes:

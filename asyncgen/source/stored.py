@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from asyncgen.core.chat import COLUMN, chat_images
 from asyncgen.core.errors import EpisodeError, FailReason, InputError, TemporaryError
-from asyncgen.core.types import ImageRef, Sample
+from asyncgen.core.types import ImageRef, Json, Sample
 from asyncgen.source.base import Cells, Selected, Selection
-from asyncgen.source.images import ImageColumns, image_bytes
+from asyncgen.source.images import ImageColumns, image_bytes, under_root
 from asyncgen.source.rows import json_ready, sql_kind
 from asyncgen.source.select import select_rows
 
@@ -46,8 +47,8 @@ class StoredSource:
 
     @property
     def image_columns(self) -> tuple[str, ...]:
-        """Those whose images a sample has."""
-        return self.images.names
+        """Those whose images a sample has, and nothing else."""
+        return () if self.images.chats else self.images.names
 
     @property
     def kinds(self) -> Mapping[str, str]:
@@ -68,7 +69,7 @@ class StoredSource:
         try:
             row = self.cells.row(index, self.data_columns)
             data = {name: json_ready(row[name]) for name in row if name not in self.images.hidden}
-            return Sample(index=index, data=data, images=tuple(self._images(index)))
+            return Sample(index=index, data=data, images=tuple(self._images(index, data)))
         except UNREADABLE as error:
             raise self._unreadable(error, FailReason.BAD_SAMPLE, f"row {index}") from error
 
@@ -82,13 +83,21 @@ class StoredSource:
                 f"dataset.path {self.path!r}: a column cannot be read ({reason}); write it anew"
             ) from error
 
-    def _images(self, index: int) -> Iterator[ImageRef]:
+    def _images(self, index: int, data: Mapping[str, Json]) -> Iterator[ImageRef]:
+        if self.images.chats:
+            for path in chat_images(data.get(COLUMN)):
+                yield ImageRef(column=COLUMN, load=partial(self._named, index, path))
+            return
         for column in self.images.names:
             count = self.cells.count(index, column)
             if count is None:
                 count = int(self.images.declared)
             for position in range(count):
                 yield ImageRef(column=column, load=partial(self._load, index, column, position))
+
+    def _named(self, index: int, path: str) -> bytes:
+        """An image of a chat."""
+        return image_bytes(under_root(path, self.image_root), self.image_root, f"row {index}, column {COLUMN!r}")
 
     def _load(self, index: int, column: str, position: int) -> bytes:
         """Reads the cell anew: a sample that waits holds no bytes."""

@@ -8,6 +8,7 @@ BUILT_IN = {
     "geo": "asyncgen.tasks.geo:Geo",
     "geo-tools": "asyncgen.tasks.geo:GeoTools",
     "math": "asyncgen.tasks.maths:Math",
+    "region": "asyncgen.tasks.region:Region",
     "search": "asyncgen.tasks.search:Search",
 }
 """Task name → module:Class."""

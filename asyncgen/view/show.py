@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 from asyncgen.core.errors import InputError
+from asyncgen.core.thinking import split_thinking
 from asyncgen.core.types import Json
-from asyncgen.endpoint.text_calls import split_thinking, without_calls
+from asyncgen.endpoint.text_calls import without_calls
 from asyncgen.view.terminal import clean, one_line
 
 _IMAGE = re.compile(r"<image:(\d{1,6})>", re.ASCII)

@@ -7,10 +7,11 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asyncgen.core.thinking import split_thinking
 from asyncgen.core.types import Completion, Message
 from asyncgen.endpoint.arguments import canonical_arguments
 from asyncgen.endpoint.faults import Fault, classify
-from asyncgen.endpoint.text_calls import scan_calls, split_thinking, without_calls
+from asyncgen.endpoint.text_calls import scan_calls, without_calls
 from asyncgen.endpoint.wire import encode_message, parse_completions, request_chunks
 
 TAGS = st.sampled_from([

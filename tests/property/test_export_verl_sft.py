@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.traces import call, message, trace_line, turn
 
+from asyncgen.core.thinking import split_thinking
 from asyncgen.endpoint.dialects import DIALECTS
-from asyncgen.endpoint.text_calls import scan_calls, split_thinking
+from asyncgen.endpoint.text_calls import scan_calls
 from asyncgen.export.arrow_kinds import Kind
 from asyncgen.export.files import Traces
 from asyncgen.export.sft_messages import Form, messages_of

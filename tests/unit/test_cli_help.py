@@ -18,7 +18,7 @@ def shown(name: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_these_are_the_commands():
     looks = {"status", "ls", "show", "sql", "stats", "verify"}
-    serves = {"serve-model", "serve-retrieval"}
+    serves = {"serve-model", "serve-retrieval", "serve-reward"}
     maths = {"filter-mixed", "critique-set", "critique-format", "pipeline", "fleet"}
     others = {"run", "check", "ctl", "export", "filter", "merge", "rescore", "jobs", "init"}
     assert set(COMMANDS) == looks | serves | maths | others
@@ -39,5 +39,5 @@ def test_the_help_ends_with_examples_of_the_command(name: str, capsys: pytest.Ca
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_with_figures_gives_them_as_json(name: str, capsys: pytest.CaptureFixture[str]):
     text = shown(name, capsys)
-    assert ("--json" in text) == (name not in {"init", "serve-model", "serve-retrieval"})
+    assert ("--json" in text) == (name not in {"init", "serve-model", "serve-retrieval", "serve-reward"})
     assert not re.search(r"\bOPTIONS\] KNOBS\b", text)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from asyncgen.core.thinking import split_thinking
 from asyncgen.endpoint.arguments import canonical_arguments, parse_arguments
-from asyncgen.endpoint.text_calls import scan_calls, split_thinking, without_calls
+from asyncgen.endpoint.text_calls import scan_calls, without_calls
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import asyncgen
 ROOT = Path(asyncgen.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 HEAVY = {
-    "aiohttp": ("endpoint", "embedded", "tools/retrieval"),
+    "aiohttp": ("endpoint", "embedded", "tools/retrieval", "runs/reward_service.py"),
     "datasets": ("source", "export", "embedded"),
     "pyarrow": ("source", "export", "store/catalog.py", "store/cataloguer.py", "store/columns.py"),
     "PIL": ("tools", "source", "runs", "embedded"),

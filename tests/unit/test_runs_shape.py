@@ -36,6 +36,7 @@ FREE: dict[str, Any] = {
     "name": "other",  # refused with words of its own: ids begin with it
     "endpoints": (EndpointSpec(base_url="http://127.0.0.1:1/v1", api_key_env="OTHER", max_concurrency=3),) * 2,
     "tools": ("module:name",),  # their schemas count
+    "rewards": ("format",),
     "accept": "score > 0.5",
     "until_accepted": 1,
     "stop_after_accepted": 5,

@@ -1,0 +1,248 @@
+"""The reward service: a task's rewards over HTTP, as trainers ask for them.
+
+    POST /get_reward  {"query": [str], "prompts": [str | chat], "labels"?: [row | text]}
+      as OpenRLHF's remote reward model: {"rewards": [float], "scores": [float], "errors": [str | null]}, and where the
+      task has such parts format_rewards, acc_rewards, think_length_rewards, think_rewards
+    POST /score       {"items": [{"response": str, "row": {…} | "label": … | "prompt": …, "reasoning"?: str}]}
+      {"scores": [{…} | null], "errors": [str | null]}
+    GET /health       {"status", "task", "rows", "rewards", "scores", "scored"}
+
+An item that cannot be scored has 0.0, or null, and its error. What is wrong with a whole body is 400, a body that is
+too large 413, each with `{"error": str}`.
+
+Knows HTTP and the service's life. Does not know how an item is scored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from asyncgen.config.schema import Job
+from asyncgen.core.clock import Clock
+from asyncgen.core.errors import InputError
+from asyncgen.core.task import Task
+from asyncgen.core.types import Json
+from asyncgen.endpoint.client import HttpTransport
+from asyncgen.engine.driver import first_cause
+from asyncgen.engine.workers import Workers
+from asyncgen.runs.reward_judge import JudgeServers
+from asyncgen.runs.reward_requests import BadBodyError, Read, read_get_reward, read_score
+from asyncgen.runs.reward_rows import Rows
+from asyncgen.runs.reward_scores import Failed, Outcome, Scorer, names_of, numbers, reward_name
+
+MAX_BODY = 64 << 20
+DEADLINE, JUDGE_DEADLINE = 30.0, 300.0
+SHUTDOWN_SECONDS = 5.0
+"""What open requests are given when the service is told to stop."""
+PARTS: Final[Mapping[str, str]] = {
+    "format_rewards": "format",
+    "acc_rewards": "accuracy",
+    "think_length_rewards": "length",
+    "think_rewards": "judge",
+}
+"""SeekWorld's names of a reward's parts, and ours."""
+HELP = "POST /get_reward (query, prompts, labels) or /score (items: response, and row, label or prompt); GET /health\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What clients may have."""
+
+    deadline: float
+    """Seconds of an item, from when its scoring begins."""
+    max_batch: int
+    """Items of one request."""
+    concurrency: int
+    """Items that are scored at once."""
+
+
+def default_deadline(task: Task) -> float:
+    """In seconds. A judge answers a few questions at a time, and what waits for it is being scored already."""
+    return JUDGE_DEADLINE if "judge" in task.scores else DEADLINE
+
+
+class Service:
+    """The routes of one scorer."""
+
+    def __init__(self, scorer: Scorer, name: str, max_batch: int) -> None:
+        """`name`: what the task is called. Raises InputError where the task has no score that is a number."""
+        self._scorer = scorer
+        self._name = name
+        self._max_batch = max_batch
+        self._reward = reward_name(scorer.task)
+        scores = scorer.task.scores
+        self._accuracy = "accuracy" if "accuracy" in scores else self._reward
+        self._parts = {theirs: ours for theirs, ours in PARTS.items() if ours in scores}
+
+    def app(self) -> web.Application:
+        """The application."""
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors])
+        app.router.add_post("/get_reward", self._get_reward)
+        app.router.add_post("/score", self._score)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/", _help)
+        return app
+
+    async def _get_reward(self, request: web.Request) -> web.Response:
+        outcomes = await self._outcomes(request, read_get_reward)
+        body: dict[str, Json] = {
+            "rewards": numbers(outcomes, self._reward),
+            "scores": numbers(outcomes, self._accuracy),
+        }
+        body |= {theirs: numbers(outcomes, ours) for theirs, ours in self._parts.items()}
+        return _json({**body, "errors": _errors_of(outcomes)})
+
+    async def _score(self, request: web.Request) -> web.Response:
+        outcomes = await self._outcomes(request, read_score)
+        scores = [None if isinstance(one, Failed) else one for one in outcomes]
+        return _json({"scores": scores, "errors": _errors_of(outcomes)})
+
+    async def _outcomes(self, request: web.Request, read: Callable[[bytes, int], list[Read]]) -> list[Outcome]:
+        if (request.content_length or 0) > MAX_BODY:
+            raise web.HTTPRequestEntityTooLarge(MAX_BODY, request.content_length or 0)
+        raw = await request.read()
+        await self._scorer.slices.turn()
+        return await self._scorer.batch(read(raw, self._max_batch))
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        scorer = self._scorer
+        return _json(
+            {
+                "status": "ok",
+                "task": self._name,
+                "rows": None if scorer.rows is None else len(scorer.rows),
+                "rewards": names_of(scorer.task),
+                "scores": list(scorer.task.scores),
+                "scored": scorer.scored,
+            }
+        )
+
+
+def _errors_of(outcomes: Sequence[Outcome]) -> list[str | None]:
+    return [one.error if isinstance(one, Failed) else None for one in outcomes]
+
+
+async def _help(_request: web.Request) -> web.Response:
+    return web.Response(text=HELP)
+
+
+@web.middleware
+async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """The boundary: what the client did wrong becomes JSON with `error`."""
+    try:
+        return await handler(request)
+    except BadBodyError as error:
+        return _json({"error": str(error)}, 400)
+    except web.HTTPRequestEntityTooLarge:
+        return _json({"error": f"the body is larger than {MAX_BODY >> 20} MiB: send fewer items at a time"}, 413)
+    except web.HTTPClientError as error:
+        return _json({"error": f"{request.method} {request.path}: {error.reason}; {HELP.strip()}"}, error.status)
+
+
+def _json(body: Json, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+
+
+@asynccontextmanager
+async def running_service(
+    job: Job,
+    task: Task,
+    rows: Rows | None,
+    sock: socket.socket,
+    *,
+    limits: Limits,
+    clock: Clock,
+    environ: Mapping[str, str],
+) -> AsyncIterator[JudgeServers]:
+    """The service in this event loop, on the socket; what it asks a judge through. Raises InputError."""
+    transport = HttpTransport(clock)
+    judge = JudgeServers(job, transport=transport, environ=environ, clock=clock, deadline=limits.deadline)
+    workers = Workers()
+    try:
+        scorer = Scorer(
+            task,
+            rows,
+            workers=workers,
+            model=judge,
+            clock=clock,
+            deadline=limits.deadline,
+            concurrency=limits.concurrency,
+        )
+        service = Service(scorer, job.name, limits.max_batch)
+        async with asyncio.TaskGroup() as group:
+            beside: set[asyncio.Task[None]] = {group.create_task(judge.run(group.create_task))}
+            scorer.services.own(lambda coroutine: beside.add(group.create_task(coroutine)))
+            try:
+                async with _listening(service.app(), sock):
+                    yield judge
+            finally:
+                for one in beside:
+                    one.cancel()
+    finally:
+        workers.close()
+        await transport.close()
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, sock: socket.socket) -> AsyncIterator[None]:
+    """Whoever hangs up has the scoring of what it sent cancelled."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True)
+    await runner.setup()
+    try:
+        try:
+            await web.SockSite(runner, sock, backlog=1024).start()
+        except OSError as error:  # another process has taken the port, and opened it first
+            port = sock.getsockname()[1]
+            raise InputError(f"port {port}: {error.strerror}; give another --port, or 0 for any free one") from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def serve(
+    job: Job,
+    task: Task,
+    rows: Rows | None,
+    sock: socket.socket,
+    say: Callable[[str], None],
+    *,
+    limits: Limits,
+    clock: Clock,
+    environ: Mapping[str, str],
+    find_judge: bool,
+) -> None:
+    """Serve until SIGTERM, SIGINT or SIGHUP; then let open requests end. `say` gets one line when ready.
+
+    `find_judge`: ask the judge's servers at once which model they have. Raises InputError, AccountError.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it so
+            loop.add_signal_handler(number, stop.set)
+    about = "no dataset" if rows is None else f"{len(rows):,} rows"
+    try:
+        async with running_service(job, task, rows, sock, limits=limits, clock=clock, environ=environ) as judge:
+            if find_judge:
+                await judge.find()
+            say(f"reward service at {url_of(sock)}: {job.name}, {about}")
+            await stop.wait()
+    except BaseExceptionGroup as errors:
+        raise first_cause(errors) from errors
+
+
+def url_of(sock: socket.socket) -> str:
+    """Where trainers ask it."""
+    host, port = sock.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/get_reward"
