@@ -5,7 +5,7 @@ Knows arguments. Each loads what it needs when it is called: `--help` reads this
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -74,11 +74,7 @@ def merge(
     """
     from asyncgen.runs.maths.merge import are_solutions
 
-    named = [
-        (path, output_dir / f"deepscaler_{label}_solutions.json")
-        for label, path in (("qwen25", qwen25_dir), ("qwen3", qwen3_dir))
-        if path
-    ]
+    named = _named({"qwen25": qwen25_dir, "qwen3": qwen3_dir}, output_dir)
     if named and (directories or output):
         raise InputError("--qwen25-dir and --qwen3-dir have their own output files: leave out -o and DIRECTORIES")
     if named:
@@ -105,6 +101,11 @@ def merge(
     from asyncgen.cli.derived import merge_runs
 
     return merge_runs(directories, output=output, strict=strict, as_json=json)
+
+
+def _named(folders: Mapping[str, Path | None], out: Path) -> list[tuple[Path, Path]]:
+    """The folders that are given, and the file that each becomes."""
+    return [(path, out / f"deepscaler_{label}_solutions.json") for label, path in folders.items() if path]
 
 
 def rescore(
