@@ -45,7 +45,7 @@ def merge(
     *,
     output: Annotated[Path | None, OUTPUT] = None,
     strict: Annotated[
-        bool, Parameter(negative=(), help="Exit 3 where anything is missing; the output is written all the same.")
+        bool, Parameter(negative=(), help="Exit 3 where anything is missing; it is written anyway.")
     ] = False,
     allow_missing: Annotated[
         bool, Parameter(negative=(), help="Solutions: exit 0 though questions are missing, short or there twice.")
