@@ -18,6 +18,9 @@ from asyncgen.core.errors import InputError
 
 OUTPUT = Parameter(name=["--output", "-o"], help="A new folder, for a sealed run; or a file *.jsonl or *.json.")
 Output = Annotated[Path, OUTPUT]
+Strict = Annotated[
+    bool, Parameter(negative=(), help="Exit 3 where anything is missing; the output is written all the same.")
+]
 
 
 def filter_(
@@ -44,9 +47,7 @@ def merge(
     /,
     *,
     output: Annotated[Path | None, OUTPUT] = None,
-    strict: Annotated[
-        bool, Parameter(negative=(), help="Exit 3 where anything is missing; it is written anyway.")
-    ] = False,
+    strict: Strict = False,
     allow_missing: Annotated[
         bool, Parameter(negative=(), help="Solutions: exit 0 though questions are missing, short or there twice.")
     ] = False,
