@@ -89,7 +89,7 @@ def dispatch(tokens: Sequence[str]) -> int:
     if tokens and tokens[0] == "fleet":
         knobs, names = _settings(tokens[2:])
         return _result(build(knobs, names)([*tokens[:2], *normalise(tokens[2:], knobs, names)]))
-    if tokens and tokens[0] in map(_command_name, MATHS):
+    if tokens and tokens[0] in map(_command_name, (*MATHS, merge)):
         return _result(build()([tokens[0], *map(dashed, tokens[1:])]))
     return _result(build()(list(tokens)))
 

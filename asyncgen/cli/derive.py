@@ -5,19 +5,21 @@ Knows arguments. Each loads what it needs when it is called: `--help` reads this
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from asyncgen.cli.flags import find_job
-from asyncgen.cli.look import Files, Json
+from asyncgen.cli.look import FILES, Files, Json
 from asyncgen.config.knobs import Knob
 from asyncgen.core.errors import InputError
 
-Output = Annotated[
-    Path, Parameter(name=["--output", "-o"], help="A new folder, for a sealed run; or a file *.jsonl or *.json.")
+OUTPUT = Parameter(name=["--output", "-o"], help="A new folder, for a sealed run; or a file *.jsonl or *.json.")
+Output = Annotated[Path, OUTPUT]
+Strict = Annotated[
+    bool, Parameter(negative=(), help="Exit 3 where anything is missing; the output is written all the same.")
 ]
 
 
@@ -41,13 +43,11 @@ def filter_(
 
 
 def merge(
-    directories: Files,
+    directories: Annotated[list[Path] | None, FILES] = None,
     /,
     *,
-    output: Output,
-    strict: Annotated[
-        bool, Parameter(negative=(), help="Exit 3 where anything is missing; the output is written all the same.")
-    ] = False,
+    output: Annotated[Path | None, OUTPUT] = None,
+    strict: Strict = False,
     allow_missing: Annotated[
         bool, Parameter(negative=(), help="Solutions: exit 0 though questions are missing, short or there twice.")
     ] = False,
@@ -56,6 +56,11 @@ def merge(
     ] = None,
     original: Annotated[Path | None, Parameter(help="Solutions: the dataset whose rows all are to be there.")] = None,
     model_name: Annotated[str, Parameter(help="Solutions: the model's name, where sources call it differently.")] = "",
+    qwen25_dir: Annotated[
+        Path | None, Parameter(help="Chunk files that become OUTPUT_DIR/deepscaler_qwen25_solutions.json.")
+    ] = None,
+    qwen3_dir: Annotated[Path | None, Parameter(help="The same for qwen3.")] = None,
+    output_dir: Annotated[Path, Parameter(help="Of the former two.")] = Path(),
     json: Json = False,
 ) -> int:
     """Several runs as one: a trace an id, sorted by index and rollout, and what is missing.
@@ -70,6 +75,13 @@ def merge(
     """
     from asyncgen.runs.maths.merge import are_solutions
 
+    named = _named({"qwen25": qwen25_dir, "qwen3": qwen3_dir}, output_dir)
+    if named and (directories or output):
+        raise InputError("--qwen25-dir and --qwen3-dir have their own output files: leave out -o and DIRECTORIES")
+    if named:
+        return max(merge([path], output=out, allow_missing=allow_missing, json=json) for path, out in named)
+    if not directories or output is None:
+        raise InputError("merge: give what is to be merged, and -o")
     if output.suffix == ".json" and not output.is_dir() and are_solutions(directories):
         from asyncgen.cli.maths_said import merge_solutions
 
@@ -90,6 +102,11 @@ def merge(
     from asyncgen.cli.derived import merge_runs
 
     return merge_runs(directories, output=output, strict=strict, as_json=json)
+
+
+def _named(folders: Mapping[str, Path | None], out: Path) -> list[tuple[Path, Path]]:
+    """The folders that are given, and the file that each becomes."""
+    return [(path, out / f"deepscaler_{label}_solutions.json") for label, path in folders.items() if path]
 
 
 def rescore(

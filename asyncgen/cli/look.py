@@ -11,7 +11,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 Json = Annotated[bool, Parameter(negative=(), help="Figures as JSON on stdout.")]
-Files = Annotated[list[Path], Parameter(help="Run directories, or folders of trace_*.json.")]
+FILES = Parameter(help="Run directories, or folders of trace_*.json.")
+Files = Annotated[list[Path], FILES]
 TO_HELP = (
     "jsonl (one file, a line a trace), verl-sft (one parquet file, a row an accepted trace, for finetuning), "
     "trace-json (one file a trace, for other programs), chunks (solutions of the math job, MODEL_chunk_000.json), "

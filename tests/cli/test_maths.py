@@ -350,3 +350,15 @@ def test_a_kill_in_any_step_leaves_nothing_half_made_and_the_same_command_goes_o
     assert run(*words, "-o", out).code == 0
     assert (tmp_path / out).read_bytes() == once
     json.loads(once)
+
+
+def test_merge_knows_the_flags_of_the_script_that_it_replaces(run: Run, tmp_path: Path):
+    make(tmp_path)
+    ended = run("merge", "--qwen25_dir", "solutions_qwen25", "--qwen3_dir", "solutions_qwen3", "--output_dir", "out")
+    assert ended.code == 0, ended.err
+    for label in ("qwen25", "qwen3"):
+        name = f"deepscaler_{label}_solutions.json"
+        assert run("merge", f"solutions_{label}", "-o", name).code == 0
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / name).read_bytes()
+    assert run("merge", "solutions_qwen25").code == 2
+    assert "leave out -o" in run("merge", "solutions_qwen25", "--qwen3-dir", "solutions_qwen3").err
