@@ -45,7 +45,7 @@ def serve_reward(
     max_batch: Annotated[int, Parameter(help="Items of one request.", validator=Number(gte=1))] = 4096,
     concurrency: Annotated[
         int, Parameter(help="Items that are scored at once, and requests to a judge.", validator=Number(gte=1))
-    ] = 256,
+    ] = 64,
     knobs: dict[str, object],
 ) -> int:
     """Serve the rewards of a task over HTTP (POST /get_reward as OpenRLHF asks, POST /score), until Ctrl-C or SIGTERM.

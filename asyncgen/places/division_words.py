@@ -52,8 +52,9 @@ _ASIAN_AREAS = (
 # Before the name, with or without "de": Provincia de Jujuy, Kanton Zug, Tỉnh Hà Nam, จังหวัดเชียงใหม่.
 _BEFORE = """
 provincia province provincie provinsi propinsi estado departamento departement department region regione regiao
-comunidad comunidad_autonoma comunidad_foral principado distrito canton kanton cantone land freistaat state_of county_of county
-tinh thanh_pho kota ciudad cidade citta ville republic_of republica respublika république republique oblast krai kray
+comunidad comunidad_autonoma comunidad_foral principado distrito canton kanton cantone land freistaat state_of county_of
+county tinh thanh_pho kota ciudad cidade citta ville republic_of republica respublika république republique oblast
+krai kray
 wojewodztwo voivodeship_of district_of territory_of emirate_of governorate_of prefecture_of province_of region_of
 department_of canton_of city_of municipality_of principality_of commonwealth_of parish_of division_of free_state_of
 free_and_hanseatic_city_of free_hanseatic_city_of autonomous_community_of autonomous_region_of autonomous_province_of

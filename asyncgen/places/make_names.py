@@ -21,9 +21,9 @@ BABEL = "2.18.0"
 DATA = Path(__file__).parent / "data"
 
 LANGUAGES = (
-    "af am ar az be bg bn ca cs cy da de el en es es_MX et eu fa fi fil fr ga gl gu he hi hr hu hy id is it ja ka kk km "
-    "kn ko ky lo lt lv mk ml mn mr ms my ne nl no pa pl pt pt_PT ro ru si sk sl sq sr sr_Latn sv sw ta te th tr uk ur uz "
-    "vi yue zh zh_Hant zh_Hant_HK"
+    "af am ar az be bg bn ca cs cy da de el en es es_MX et eu fa fi fil fr ga gl gu he hi hr hu hy id is it ja ka kk "
+    "km kn ko ky lo lt lv mk ml mn mr ms my ne nl no pa pl pt pt_PT ro ru si sk sl sq sr sr_Latn sv sw ta te th tr uk "
+    "ur uz vi yue zh zh_Hant zh_Hant_HK"
 )
 
 REUSED = frozenset({"IR", "MA"})

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from asyncgen.rewards.qa import QaReward, exact_match, f1, normalised, qa_scores, support_recall
     from asyncgen.rewards.qa_rows import check_question_columns, check_truth, question, support_titles, truths
     from asyncgen.rewards.region import RegionReward
-    from asyncgen.rewards.region_rows import Truth, check_region_columns, known_points, place_at, region_truth
+    from asyncgen.rewards.region_rows import (
+        Truth,
+        check_region_columns,
+        load_places,
+        only_located,
+        place_at,
+        region_truth,
+    )
     from asyncgen.rewards.region_text import region_answer
     from asyncgen.rewards.row_chat import chat_prompt, image_paths, message_of, message_parts
     from asyncgen.rewards.seekworld import seekworld_accuracy
@@ -68,7 +75,8 @@ _HOME = {
     "in_format": "format",
     "judge_answer": "maths",
     "judge_scores": "judge",
-    "known_points": "region_rows",
+    "load_places": "region_rows",
+    "only_located": "region_rows",
     "labelled_line": "text",
     "last_boxed": "text",
     "math_question": "maths_rows",
@@ -124,9 +132,9 @@ __all__ = [
     "in_format",
     "judge_answer",
     "judge_scores",
-    "known_points",
     "labelled_line",
     "last_boxed",
+    "load_places",
     "math_question",
     "math_scores",
     "math_truth",
@@ -134,6 +142,7 @@ __all__ = [
     "message_parts",
     "named_rewards",
     "normalised",
+    "only_located",
     "parse_coordinates",
     "place_at",
     "qa_scores",

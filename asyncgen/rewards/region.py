@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from asyncgen.core.errors import InputError
 from asyncgen.core.trace import Trace
@@ -16,7 +16,7 @@ from asyncgen.core.types import Context, Sample, Scores
 from asyncgen.places.folding import folded
 from asyncgen.places.names import countries, same_divisions
 from asyncgen.rewards.judge import verdict_on
-from asyncgen.rewards.region_rows import Truth, place_at, region_codes, region_truth
+from asyncgen.rewards.region_rows import Truth, is_loaded, load_places, place_at, region_codes, region_truth
 from asyncgen.rewards.region_text import split_place
 from asyncgen.rewards.seekworld import seekworld_accuracy
 from asyncgen.rewards.tags import last_response
@@ -30,6 +30,8 @@ it.
 The answer is right if it names that country and that first-level region, whatever the language, script or spelling, \
 and no other place beside them. Hebei and Hubei are two regions: likeness of names says nothing.
 Say in a sentence what you compare, and end with your verdict alone in square brackets: [1] right, [0] wrong."""
+FAILURE: Final[Scores] = {"score": 0.0, "accuracy": 0.0, "country_match": 0.0, "region_match": 0.0}
+MARKS: Final[Scores] = {"approximate": False, "near_border": False}
 LONGEST: Final = 1_000
 """Characters of the answer that a judge sees."""
 
@@ -76,9 +78,13 @@ class RegionReward:
     rule: Rule = "strict"
     polygons: str = ""
     """Path of a GeoJSON file with first-level divisions, for rows with coordinates alone; `""`: nearest known city."""
+    marks: bool = False
+    """Also score `approximate` and `near_border`: how sure a truth is that comes from coordinates."""
 
-    failure: ClassVar[Scores] = {"score": 0.0, "accuracy": 0.0, "country_match": 0.0, "region_match": 0.0}
-    """To be joined to a task's `scores`."""
+    @property
+    def failure(self) -> Scores:
+        """To be joined to a task's `scores`."""
+        return {**FAILURE, **MARKS} if self.marks else FAILURE
 
     def __post_init__(self) -> None:
         """Raises InputError for a rule that there is not."""
@@ -92,6 +98,8 @@ class RegionReward:
 
     async def __call__(self, context: Context, sample: Sample, trace: Trace) -> Scores:
         """The scores. Raises EpisodeError: bad_sample where the row has no truth, others where no judge answers."""
+        if not is_loaded(sample.data, self.polygons):
+            await context.offload(load_places, self.polygons)
         truth = region_truth(sample.data, place_at(self.polygons))
         country, region = region_matches(split_place(trace.answer) or (trace.answer, ""), truth)
         accuracy = float(region)
@@ -100,7 +108,8 @@ class RegionReward:
         elif self.rule == "judge":
             accuracy = await _judged(context, truth, trace.answer)
         matches = {"country_match": float(country), "region_match": float(region)}
-        return {"score": accuracy, "accuracy": accuracy, **matches}
+        marks = {"approximate": truth.approximate, "near_border": truth.near_border} if self.marks else {}
+        return {"score": accuracy, "accuracy": accuracy, **matches, **marks}
 
 
 async def _judged(context: Context, truth: Truth, answer: str) -> float:

@@ -6,6 +6,7 @@ Knows the columns in which rows say so, as names, as codes or as coordinates. Do
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from asyncgen.core.errors import EpisodeError, FailReason, InputError
 from asyncgen.core.types import Json
 from asyncgen.places.iso import first_level
-from asyncgen.places.names import countries, country_name, division_name, divisions, same_divisions
+from asyncgen.places.names import countries, country_name, division_name, divisions, load_names, same_divisions
 from asyncgen.rewards.region_text import split_place
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ LATITUDES: Final = ("lat", "latitude")
 LONGITUDES: Final = ("lon", "lng", "longitude")
 CITY_STATES: Final = frozenset({"MC", "SG", "VA"})
 """Whose divisions are quarters of a city, if they have any: nobody means them by a region."""
+
+_LOADING = threading.Lock()
+"""Many episodes may find at once that the tables are not there."""
+_LOADED: Final[set[str | None]] = set()
+"""None: the tables of names; a text: those of points with these polygons."""
 
 At: TypeAlias = "Callable[[float, float], Place | None]"
 """`Points.at`: latitude and longitude in degrees → the place, None for the open sea."""
@@ -60,14 +66,39 @@ class Truth:
 
 def check_region_columns(columns: Sequence[str]) -> None:
     """Raises InputError where no row with these columns can say where it was."""
-    there = set(columns)
-    named = COUNTRY in there and not there.isdisjoint(REGIONS)
-    located = not (there.isdisjoint(LATITUDES) or there.isdisjoint(LONGITUDES))
-    if not (ANSWER in there or named or located):
+    if not (_is_named(columns) or _is_located(columns)):
         raise InputError(
             f"the dataset does not say where a photo was taken: give a column {ANSWER} ($country,region$), the columns "
             f"{COUNTRY} and {REGIONS[0]}, or lat and lon; the columns are {', '.join(columns)}"
         )
+
+
+def only_located(columns: Sequence[str]) -> bool:
+    """Whether rows with these columns have coordinates alone."""
+    return _is_located(columns) and not _is_named(columns)
+
+
+def _is_named(columns: Sequence[str]) -> bool:
+    return ANSWER in columns or (COUNTRY in columns and not set(columns).isdisjoint(REGIONS))
+
+
+def _is_located(columns: Sequence[str]) -> bool:
+    return not (set(columns).isdisjoint(LATITUDES) or set(columns).isdisjoint(LONGITUDES))
+
+
+def load_places(polygons: str = "", *, points: bool = True) -> None:
+    """Read the tables now, which takes a second or two; `points`: those of borders and cities, too. Again it
+    costs nothing. Raises InputError for a file without such polygons."""
+    with _LOADING:
+        load_names()
+        if points:
+            known_points(polygons).at(0.0, 0.0)
+        _LOADED.update((None, polygons) if points else (None,))
+
+
+def is_loaded(data: Mapping[str, Json], polygons: str = "") -> bool:
+    """Whether all tables are there that this row's truth may need."""
+    return (polygons if only_located(tuple(data)) else None) in _LOADED
 
 
 def region_truth(data: Mapping[str, Json], at: At | None = None) -> Truth:

@@ -66,6 +66,10 @@ class Region(Task):
     polygons: str = field(default="", metadata=SCORED)
     """For rows with lat and lon alone: a GeoJSON file with the first-level divisions; empty: nearest known city."""
 
+    marks: bool | None = field(default=None, metadata=SCORED)
+    """Score `approximate` and `near_border` of truths that come from coordinates; null: where the dataset has no
+    others."""
+
     flags: ClassVar = {"input-file": "dataset.path"}
     headline: ClassVar = {"parse_success": "parse_success", "accuracy": "accuracy", "score": "score"}
 
@@ -77,7 +81,7 @@ class Region(Task):
     @property
     def rewards(self) -> Sequence[Any]:  # type: ignore[override]  # the options say which
         """One part each; a total adds what stands before it."""
-        region = rewards.RegionReward(rule=self.rule, polygons=self.polygons)
+        region = rewards.RegionReward(rule=self.rule, polygons=self.polygons, marks=bool(self.marks))
         judge = (rewards.ProcessJudge(),) if self.judge or self.total == "judge" else ()
         total = (rewards.TotalReward(variant=self.total),) if self.total != "accuracy" else ()
         return (rewards.FormatReward(), region, rewards.LengthReward(), *judge, *total)
@@ -88,11 +92,12 @@ class Region(Task):
         return rewards.failure_scores(self.rewards)
 
     def fitted(self, columns: Sequence[str]) -> Task:
-        """A dataset that does not say where a photo was taken is refused, and a polygon file that cannot be read."""
+        """A dataset that does not say where a photo was taken is refused, and a polygon file that cannot be read. The
+        tables of names and borders are read now, since the episodes would all wait for them."""
         rewards.check_region_columns(columns)
-        if self.polygons:
-            rewards.known_points(self.polygons)
-        return self
+        located = rewards.only_located(columns)
+        rewards.load_places(self.polygons, points=located or bool(self.polygons))
+        return self if self.marks is not None else replace(self, marks=located)
 
     def check(self, sample: Sample) -> None:
         """A row without its place is no sample, nor is one whose chat cannot be read."""

@@ -108,6 +108,7 @@ def test_coordinates_alone_give_the_truth(tmp_path: Path) -> None:
         words = ("--input-file", tmp_path / "rows.jsonl", "--base-url", server.base_url, "--num-samples", -1)
         ended = asyncgen("run", "region", *words, "--output-dir", tmp_path / "run", "--max-failed", 1)
     assert ended.code == 0, ended.err
-    assert scores(tmp_path / "run")[0]["accuracy"] == 1.0
+    score = scores(tmp_path / "run")[0]
+    assert (score["accuracy"], score["approximate"], score["near_border"]) == (1.0, True, False)
     (failed,) = traces(tmp_path / "run", "failed")
     assert failed["reason"] == "bad_sample"

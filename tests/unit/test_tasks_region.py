@@ -79,11 +79,6 @@ def test_with_tools_the_built_in_prompt_says_so() -> None:
     assert Region().tools == ()
 
 
-def test_the_images_are_those_that_the_chat_names() -> None:
-    assert Region().image_paths({"message": CHAT}) == ("a.jpg",)
-    assert Region().image_paths({}) == ()
-
-
 # rows
 
 
@@ -96,7 +91,9 @@ def test_a_row_without_a_place_or_with_a_broken_chat_is_a_bad_sample() -> None:
 
 
 def test_a_dataset_or_a_polygon_file_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
-    assert Region().fitted(["message", "answer"]) == Region()
+    assert Region().fitted(["message", "answer"]) == Region(marks=False)
+    assert Region().fitted(["lat", "lon"]) == Region(marks=True)
+    assert Region(marks=False).fitted(["lat", "lon"]) == Region(marks=False)
     with pytest.raises(InputError, match="the columns are image"):
         Region().fitted(["image"])
     with pytest.raises(InputError, match=r"none\.json"):
@@ -189,7 +186,7 @@ def test_a_run_goes_on_with_other_scores_and_not_with_another_text() -> None:
         other = replace(task, **options)
         return shape_of(job, other, make_kit(other).schemas, ["m"], "f")
 
-    free = {"rule": "seekworld", "total": "judge", "judge": True, "polygons": "x"}
+    free = {"rule": "seekworld", "total": "judge", "judge": True, "polygons": "x", "marks": True}
     assert shape(**free) == shape()
     for name, value in {"language": "zh", "clue_tracking": True, "nudge": "x", "user": "x"}.items():
         assert shape(**{name: value}) != shape()
