@@ -72,6 +72,19 @@ class Setting:
     gate: ToolGate = field(default_factory=ToolGate)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Living:
+    """An episode under way, for those who look."""
+
+    id: str
+    turn: int
+    """The turn that it is in, from 1."""
+    seconds: float
+    """Since its start."""
+    idle: float
+    """Seconds since a turn or a tool of its own last came to an end."""
+
+
 class _ContextFullError(Exception):
     """The conversation has outgrown the model's context after at least one turn."""
 
