@@ -99,7 +99,10 @@ class Driver:
         self._scheduler = scheduler
         self._transport = transport
         self._store = store
-        self._feeder = Feeder(chains, read, setting.workers, choices=setting.choices, due=due)
+        shares = setting.requests.choices
+        self._feeder = Feeder(
+            chains, read, setting.workers, choices=setting.choices, refused=lambda: shares.refused, due=due
+        )
         self._progress = progress
         self._clock = clock
         self._grace = grace

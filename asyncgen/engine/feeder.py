@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from asyncgen.core.types import Sample
 from asyncgen.engine.choices import Choices
-from asyncgen.engine.quota import Rollouts
+from asyncgen.engine.quota import Quota, Rollouts
 from asyncgen.engine.workers import Workers
 
 BATCH = 64
@@ -53,11 +53,13 @@ class Feeder:
         workers: Workers,
         *,
         choices: int = 1,
+        refused: Callable[[], bool] = lambda: False,
         due: Callable[[], Chain | None] = lambda: None,
     ) -> None:
-        """`choices`: rollouts of a sample that one request may ask for; `due`: after the last of `chains` a chain that
-        can go on, or None for now."""
+        """`choices`: rollouts of a sample that one request may ask for, unless the servers have `refused`; `due`: after
+        the last of `chains` a chain that can go on, or None for now."""
         self._choices = choices
+        self._refused = refused
         self._due = due
         self._chains = chains
         self._read = read
@@ -73,7 +75,17 @@ class Feeder:
                 batch = list(itertools.islice(itertools.chain(self._chains, waiting), BATCH))
                 if batch:
                     self._ready.extend(await self._workers.offload(self._read_all, batch))
-            return self._ready.popleft() if self._ready else None
+            fed = self._ready.popleft() if self._ready else None
+            if fed and fed.choices and self._refused():
+                fed, *others = self._apart(fed)
+                self._ready.extendleft(reversed(others))
+            return fed
+
+    def _apart(self, fed: Fed) -> list[Fed]:
+        """Chains of one rollout each, where no request brings several: then nothing is gained by taking turns."""
+        if not isinstance(fed.quota, Quota) or fed.quota.wanted < fed.quota.left:
+            return [fed]
+        return [Fed(fed.index, Quota((rollout,)), fed.outcome) for rollout in fed.quota.unused]
 
     def _read_all(self, batch: Sequence[Chain]) -> list[Fed]:
         """In a thread. The chains of a sample share what was read."""

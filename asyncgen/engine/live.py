@@ -272,7 +272,7 @@ class LiveEpisode:
             turn = await self._request(ask)  # it is not the prompt, then: this server does not take `n`
             requests.choices.refused = True
             return turn
-        requests.choices.note(1 + len(sharers), 1 + len(more))
+        requests.choices.note(1 + len(sharers), max(turn.completion.choices, 1 + len(more)))
         pictures = self._context.pictures
         for log, other in zip(sharers, more, strict=False):  # first: then all of them are paid for, and kept
             await log.deal(asked, pictures, other, self._mode)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum, auto
+from itertools import islice
 from typing import Protocol
 
 
@@ -66,8 +67,8 @@ class Quota:
 
     @property
     def unused(self) -> tuple[int, ...]:
-        """Rollouts that are not used yet, in order."""
-        return tuple(self._unused)
+        """Rollouts that are not used yet, in order; of those no more than are needed, whatever comes of them."""
+        return tuple(islice(self._unused, self.wanted - self.accepted - self.under_way))
 
     @property
     def left(self) -> int:

@@ -87,7 +87,7 @@ class Plan:
         for index, keys in groupby(unused, key=itemgetter(0)):
             accepted = self.marks.of(index) if self.marks else 0
             quota = Quota([rollout for _, rollout in keys], self.until_accepted - accepted)
-            for _ in range(quota.chains):
+            for _ in range(quota.chains if self.choices == 1 else 1):  # those that share requests take turns
                 yield index, quota
 
     def counts(self) -> Counts:
