@@ -93,7 +93,7 @@ def _screen(reply: Mapping[str, Any]) -> list[str]:
     """The lines of the live screen; none where the run is of a version that has other figures."""
     import sys
 
-    from asyncgen.engine.driver import Living
+    from asyncgen.engine.live import Living
     from asyncgen.runs.figures import EndpointFigures, Figures, ScoreFigures
     from asyncgen.view.listing import terminal_width
     from asyncgen.view.panel import screen

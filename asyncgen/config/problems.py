@@ -166,8 +166,25 @@ def _acceptance_problems(job: Job) -> list[str]:
             f"until_accepted is {job.until_accepted}, and rollouts is {job.most_rollouts}: "
             "give a smaller number, or more --rollouts"
         )
+    if job.stop_when:
+        found += _stopping_problems(job)
     if len(job.rules) > MAX_RULES:
         found.append(f"rules has {len(job.rules)}: give {MAX_RULES} at most")
+    return found
+
+
+def _stopping_problems(job: Job) -> list[str]:
+    others = {"until_accepted": job.until_accepted, "stop_after_accepted": job.stop_after_accepted}
+    found = [
+        f"stop_when and {name}: each says when a job has enough; give one of them"
+        for name, value in others.items()
+        if value is not None
+    ]
+    if job.most_rollouts > MAX_ROLLOUTS:
+        found.append(
+            f"stop_when may ask for {job.most_rollouts} rollouts of a row, twice its number: give {MAX_ROLLOUTS // 2} "
+            "rollouts at most"
+        )
     return found
 
 

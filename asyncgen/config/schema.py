@@ -211,6 +211,9 @@ class Job:
     """Sample a row only until so many of its traces are accepted, or its rollouts are used up; null: all rollouts."""
     stop_after_accepted: int | None = knob(None, "--stop-after-accepted")
     """End the job when so many traces of the directory are accepted; those that are under way then come on top."""
+    stop_when: Literal["mixed"] | None = knob(None, "--stop-when")
+    """`mixed`: a row's remaining rollouts are not asked for once right (accepted, by default `score = 1`) and wrong are
+    both there, and as many are asked of rows still undecided, up to twice their number; null: all rollouts."""
     rules: tuple[Rule, ...] = ()
     """The first rule whose `where` is true of a row counts."""
     tools: tuple[str | McpSpec, ...] = ()
@@ -220,13 +223,23 @@ class Job:
 
     @property
     def condition(self) -> str | None:
-        """`accept`, where there is one."""
-        return self.accept if self.accept and self.accept.strip() else None
+        """`accept`, where there is one; with `stop_when` there always is."""
+        return condition_of(self.accept, self.stop_when)
 
     @property
     def most_rollouts(self) -> int:
-        """Of any row: its rule may say more than the job does."""
-        return max([self.episode.rollouts, *(rule.rollouts or 0 for rule in self.rules)])
+        """Of any row: its rule may say more than the job does, and with `stop_when` it may have twice as many."""
+        most = max([self.episode.rollouts, *(rule.rollouts or 0 for rule in self.rules)])
+        return 2 * most if self.stop_when else most
+
+
+RIGHT = "score = 1"
+"""Where `stop_when` is set and `accept` is not."""
+
+
+def condition_of(accept: str | None, stop_when: str | None) -> str | None:
+    """What traces are marked by; None: all are accepted."""
+    return accept if accept and accept.strip() else RIGHT if stop_when else None
 
 
 SECTIONS: Mapping[str, type] = {

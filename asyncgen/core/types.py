@@ -175,6 +175,8 @@ class Completion:
     """The model name that the server echoed."""
     request_id: str = ""
     """The answer's `id`."""
+    choices: int = 1
+    """How many the answer had, empty ones among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,8 @@ def parse_completions(body: bytes) -> list[Completion] | Fault:
     kept = [completion for completion in completions if not _is_empty(completion)]
     if not kept:
         return Fault(FaultKind.EMPTY, "HTTP 200, but neither content nor a tool call", 200)
+    if len(choices) > 1:
+        kept = [replace(completion, choices=len(choices)) for completion in kept]
     return kept if len(kept) == 1 else _shared(kept, usage)
 
 

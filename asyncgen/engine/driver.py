@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Protocol
@@ -37,8 +36,10 @@ from asyncgen.engine.events import (
     Tick,
 )
 from asyncgen.engine.feeder import Chain, Fed, Feeder
-from asyncgen.engine.live import LiveEpisode, Setting
+from asyncgen.engine.live import LiveEpisode, Living, Setting
+from asyncgen.engine.outcomes import outcome_of
 from asyncgen.engine.progress import Progress
+from asyncgen.engine.quota import Outcome
 from asyncgen.engine.requests import StoppedError
 from asyncgen.engine.scheduler import Scheduler
 from asyncgen.engine.scoring import CRASH_LIMIT, internal_error
@@ -70,19 +71,6 @@ class TraceStore(Protocol):
         """The same for a failed episode."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Living:
-    """An episode under way, for those who look."""
-
-    id: str
-    turn: int
-    """The turn that it is in, from 1."""
-    seconds: float
-    """Since its start."""
-    idle: float
-    """Seconds since a turn or a tool of its own last came to an end."""
-
-
 class Driver:
     """Runs the episodes of `chains` to their end."""
 
@@ -102,15 +90,19 @@ class Driver:
         mark: Callable[[Trace], Awaitable[Trace]] | None = None,
         goal: int | None = None,
         on_goal: Callable[[], None] | None = None,
+        due: Callable[[], Chain | None] = lambda: None,
     ) -> None:
         """`mark`: says of a trace whether it is accepted, before it is saved; None: as it came. When `goal` traces are
-        accepted, those of earlier starts among them, `on_goal` is called and the run drains.
+        accepted, those of earlier starts among them, `on_goal` is called and the run drains. `due`: as of Feeder.
         """
         self._setting = setting
         self._scheduler = scheduler
         self._transport = transport
         self._store = store
-        self._feeder = Feeder(chains, read, setting.workers, choices=setting.choices)
+        shares = setting.requests.choices
+        self._feeder = Feeder(
+            chains, read, setting.workers, choices=setting.choices, refused=lambda: shares.refused, due=due
+        )
         self._progress = progress
         self._clock = clock
         self._grace = grace
@@ -234,6 +226,11 @@ class Driver:
             episode.cancel()
 
     @property
+    def _is_over(self) -> bool:
+        """No episode is started any more, and those that live may go on."""
+        return self._scheduler.exhausted and not self._scheduler.draining
+
+    @property
     def running(self) -> int:
         """Episodes that a drain waits for."""
         return self._scheduler.under_way
@@ -316,10 +313,13 @@ class Driver:
             if not self._cancelled:
                 fed = await self._feeder.next()
                 more = fed is not None
-                while fed is not None and (rollout := fed.quota.take()) is not None:
+                while fed is not None:
+                    if (rollout := fed.quota.take()) is None:  # what it did not need, another chain may have waited for
+                        fed = await self._feeder.next() if self._is_over else None
+                        continue
                     hold(-held)  # of the chain's rollout before
-                    accepted = await self._save(await self._attempt(fed, rollout, order, hold))
-                    self._progress.skipped += fed.quota.give(accepted=accepted)
+                    outcome = await self._save(await self._attempt(fed, rollout, order, hold))
+                    self._progress.skipped += fed.quota.give(outcome)
                     if self._scheduler.draining and not (fed.choices and fed.choices.ready):
                         break
         except StoppedError:
@@ -351,15 +351,15 @@ class Driver:
         finally:
             del self._living[order]
 
-    async def _save(self, outcome: Trace | Failure) -> bool:
-        """Whether it is an accepted trace."""
+    async def _save(self, outcome: Trace | Failure) -> Outcome:
+        """What came of the rollout."""
         if isinstance(outcome, Trace):
             trace = await self._mark(outcome) if self._mark else outcome
             await self._store.append(trace)
             self._crashes_in_a_row = 0
             self._progress.add_trace(trace)
             self._look_at_goal()
-            return bool(trace.metadata["accepted"])
+            return outcome_of(trace)
         await self._store.fail(outcome)
         self._progress.add_failure(outcome)
         self._crashes_in_a_row = self._crashes_in_a_row + 1 if outcome.reason in _CRASHES else 0
@@ -370,7 +370,7 @@ class Driver:
                 f"{CRASH_LIMIT} episodes in a row failed with {outcome.reason}: {outcome.error}; "
                 "mend the task, then run it again with --retry-failed"
             )
-        return False
+        return Outcome.FAILED
 
     def _look_at_goal(self) -> None:
         """What is open comes in all the same, so there may be more than were asked for."""

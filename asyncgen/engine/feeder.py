@@ -16,13 +16,13 @@ from typing import TypeAlias
 
 from asyncgen.core.types import Sample
 from asyncgen.engine.choices import Choices
-from asyncgen.engine.quota import Quota
+from asyncgen.engine.quota import Quota, Rollouts
 from asyncgen.engine.workers import Workers
 
 BATCH = 64
 """Rows read at once, and so the most that are read before their turn."""
 
-Chain: TypeAlias = tuple[int, Quota]
+Chain: TypeAlias = tuple[int, Rollouts]
 """A row number, and where its next rollout comes from. Several chains may share a quota."""
 
 
@@ -31,7 +31,7 @@ class Fed:
     """A chain to be started."""
 
     index: int
-    quota: Quota
+    quota: Rollouts
     outcome: Sample | Exception
     choices: Choices | None = None
     """Where one request may bring several of its rollouts."""
@@ -47,10 +47,20 @@ class Feeder:
     """`next` from any coroutine: first come, first served."""
 
     def __init__(
-        self, chains: Iterator[Chain], read: Callable[[int], Sample], workers: Workers, *, choices: int = 1
+        self,
+        chains: Iterator[Chain],
+        read: Callable[[int], Sample],
+        workers: Workers,
+        *,
+        choices: int = 1,
+        refused: Callable[[], bool] = lambda: False,
+        due: Callable[[], Chain | None] = lambda: None,
     ) -> None:
-        """`choices`: rollouts of a sample that one request may ask for."""
+        """`choices`: rollouts of a sample that one request may ask for, unless the servers have `refused`; `due`: after
+        the last of `chains` a chain that can go on, or None for now."""
         self._choices = choices
+        self._refused = refused
+        self._due = due
         self._chains = chains
         self._read = read
         self._workers = workers
@@ -58,20 +68,31 @@ class Feeder:
         self._turn = asyncio.Lock()
 
     async def next(self) -> Fed | None:
-        """The next one; None when there is none left."""
+        """The next one; None when there is none left, or for now: where a chain may still become due."""
         async with self._turn:  # fair: also those that need not wait come after those that do
             if not self._ready:
-                batch = list(itertools.islice(self._chains, BATCH))
+                waiting = iter(self._due, None)
+                batch = list(itertools.islice(itertools.chain(self._chains, waiting), BATCH))
                 if batch:
                     self._ready.extend(await self._workers.offload(self._read_all, batch))
-            return self._ready.popleft() if self._ready else None
+            fed = self._ready.popleft() if self._ready else None
+            if fed and fed.choices and self._refused():
+                fed, *others = self._apart(fed)
+                self._ready.extendleft(reversed(others))
+            return fed
+
+    def _apart(self, fed: Fed) -> list[Fed]:
+        """Chains of one rollout each, where no request brings several: then nothing is gained by taking turns."""
+        if not isinstance(fed.quota, Quota) or fed.quota.wanted < fed.quota.left:
+            return [fed]
+        return [Fed(fed.index, Quota((rollout,)), fed.outcome) for rollout in fed.quota.unused]
 
     def _read_all(self, batch: Sequence[Chain]) -> list[Fed]:
         """In a thread. The chains of a sample share what was read."""
         outcomes = {index: self._outcome(index) for index in dict.fromkeys(index for index, _ in batch)}
         return [Fed(index, quota, outcomes[index], self._shared(quota)) for index, quota in batch]
 
-    def _shared(self, quota: Quota) -> Choices | None:
+    def _shared(self, quota: Rollouts) -> Choices | None:
         return Choices(lambda: quota.unused, self._choices) if self._choices > 1 and quota.left > 1 else None
 
     def _outcome(self, index: int) -> Sample | Exception:

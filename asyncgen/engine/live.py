@@ -72,6 +72,19 @@ class Setting:
     gate: ToolGate = field(default_factory=ToolGate)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Living:
+    """An episode under way, for those who look."""
+
+    id: str
+    turn: int
+    """The turn that it is in, from 1."""
+    seconds: float
+    """Since its start."""
+    idle: float
+    """Seconds since a turn or a tool of its own last came to an end."""
+
+
 class _ContextFullError(Exception):
     """The conversation has outgrown the model's context after at least one turn."""
 
@@ -259,7 +272,7 @@ class LiveEpisode:
             turn = await self._request(ask)  # it is not the prompt, then: this server does not take `n`
             requests.choices.refused = True
             return turn
-        requests.choices.note(1 + len(sharers), 1 + len(more))
+        requests.choices.note(1 + len(sharers), max(turn.completion.choices, 1 + len(more)))
         pictures = self._context.pictures
         for log, other in zip(sharers, more, strict=False):  # first: then all of them are paid for, and kept
             await log.deal(asked, pictures, other, self._mode)

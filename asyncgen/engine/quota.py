@@ -11,6 +11,44 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from enum import Enum, auto
+from itertools import islice
+from typing import Protocol
+
+
+class Outcome(Enum):
+    """What came of a rollout."""
+
+    RIGHT = auto()
+    """An accepted trace."""
+    WRONG = auto()
+    """A trace that is not accepted."""
+    TRUNCATED = auto()
+    """The same, and it was cut off at its length: it tells nothing."""
+    FAILED = auto()
+    """No trace."""
+
+
+class Rollouts(Protocol):
+    """The rollouts of one sample that may be used, as those who use them see them."""
+
+    @property
+    def unused(self) -> tuple[int, ...]:
+        """Those that come next and may share a request, in order."""
+
+    @property
+    def left(self) -> int:
+        """How many may be used at most."""
+
+    @property
+    def chains(self) -> int:
+        """How many may be started."""
+
+    def take(self) -> int | None:
+        """The next rollout, which is under way from now on; None when no more are needed, or there are none."""
+
+    def give(self, outcome: Outcome) -> int:
+        """A rollout is over. Returns how many more of the job's episodes are not needed since."""
 
 
 class Quota:
@@ -29,8 +67,8 @@ class Quota:
 
     @property
     def unused(self) -> tuple[int, ...]:
-        """Rollouts that are not used yet, in order."""
-        return tuple(self._unused)
+        """Rollouts that are not used yet, in order; of those no more than are needed, whatever comes of them."""
+        return tuple(islice(self._unused, self.wanted - self.accepted - self.under_way))
 
     @property
     def left(self) -> int:
@@ -49,10 +87,11 @@ class Quota:
         self.under_way += 1
         return self._unused.popleft()
 
-    def give(self, *, accepted: bool) -> int:
+    def give(self, outcome: Outcome) -> int:
         """A rollout is over. Returns how many unused ones are not needed any more: all of them, once, when enough are
         accepted.
         """
+        accepted = outcome is Outcome.RIGHT
         self.under_way -= 1
         self.accepted += accepted
         return len(self._unused) if accepted and self.accepted == self.wanted else 0

@@ -317,6 +317,7 @@ def _assemble(
         mark=acceptor.mark if acceptor else None,
         goal=job.stop_after_accepted,
         on_goal=tell_goal,
+        due=prepared.plan.bank.due,
     )
     return driver, scheduler
 

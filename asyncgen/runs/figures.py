@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asyncgen.config.schema import EndpointOptions, Job
     from asyncgen.core.task import Task
     from asyncgen.endpoint.pool import EndpointState
-    from asyncgen.engine.driver import Living
+    from asyncgen.engine.live import Living
     from asyncgen.engine.progress import Progress
     from asyncgen.runs.execute import View
 

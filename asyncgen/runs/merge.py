@@ -187,7 +187,8 @@ def _asked_alike(sources: Sequence[Source]) -> int | None:
 def _asks_unevenly(run: Any) -> bool:
     """Whether its job may ask for different numbers of rollouts."""
     config = run.get("config", {})
-    return bool(config.get("until_accepted") or any(rule.get("rollouts") for rule in config.get("rules") or ()))
+    stops = config.get("until_accepted") or config.get("stop_when")
+    return bool(stops or any(rule.get("rollouts") for rule in config.get("rules") or ()))
 
 
 def _failures(paths: Sequence[Path], index: _PlaceIndex) -> Counter[str]:

@@ -7,18 +7,22 @@ of what is done; chains are made when their turn comes.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncgen.engine.feeder import Chain
+from asyncgen.engine.mixed import Bank
 from asyncgen.engine.quota import Quota
+from asyncgen.runs.undecided import Undecided
 from asyncgen.store.store import Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from asyncgen.store.marks import Marks
+    from asyncgen.store.sides import Sides
 
 
 class Counts(NamedTuple):
@@ -28,7 +32,7 @@ class Counts(NamedTuple):
     failed: int
     left: int
     skipped: int
-    """Not needed: enough of the sample's traces are accepted, or of the directory's."""
+    """Not needed: enough of the sample's traces are accepted, or of the directory's; or right and wrong are there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,10 @@ class Plan:
     """Rollouts of a sample that one request may ask for: they are done one after the other then."""
     marks: Marks | None = None
     """Of the stored traces; there where one of the former two is."""
+    sides: Sides | None = None
+    """Of the stored traces; there where a sample's rollouts end when right and wrong are both there."""
+    bank: Bank = field(default_factory=Bank)
+    """Of what that saves; chains that wait for it become `due` there."""
 
     @property
     def total(self) -> int:
@@ -61,8 +69,11 @@ class Plan:
         """Traces of the directory that are accepted, where somebody wants to know."""
         return self.marks.total if self.marks else 0
 
-    def pending(self) -> Iterator[tuple[int, Quota]]:
+    def pending(self) -> Iterator[Chain]:
         """Chains of what is neither done nor failed for good, nor superfluous; sample by sample, in order."""
+        if self.sides is not None:
+            yield from self._undecided(self.sides).chains(self.bank)
+            return
         unused = (key for key in self._missing(self._rows(sated=False)) if not self._is_over(key))
         if self.until_accepted is None and self.choices == 1:
             for index, rollout in unused:
@@ -76,11 +87,15 @@ class Plan:
         for index, keys in groupby(unused, key=itemgetter(0)):
             accepted = self.marks.of(index) if self.marks else 0
             quota = Quota([rollout for _, rollout in keys], self.until_accepted - accepted)
-            for _ in range(quota.chains):
+            for _ in range(quota.chains if self.choices == 1 else 1):  # those that share requests take turns
                 yield index, quota
 
     def counts(self) -> Counts:
         """Where the selection stands."""
+        if self.sides is not None:
+            tally = self._undecided(self.sides).tally()
+            done = self.total - tally.left - tally.skipped - tally.failed
+            return Counts(done=done, failed=tally.failed, left=tally.left, skipped=tally.skipped)
         left, failed = self._tally(self._rows(sated=False))
         skipped, others = self._tally(self._rows(sated=True))
         failed += others
@@ -96,6 +111,8 @@ class Plan:
         if not keys:
             return 0
         rows = np.isin(self.indexes, [index for index, _ in keys]).nonzero()[0]
+        if self.sides is not None:
+            return len({*keys}.intersection(self._undecided(self.sides).wanted(rows)))
         many = np.broadcast_to(np.asarray(self.rollouts), (len(self.indexes),))
         rollouts = dict(zip(self.indexes[rows].tolist(), many[rows].tolist(), strict=True))
         return sum(rollout < rollouts.get(index, 0) and not self._is_over((index, rollout)) for index, rollout in keys)
@@ -111,6 +128,9 @@ class Plan:
         """(index, rollout) of what has no trace."""
         rollouts = self.rollouts if isinstance(self.rollouts, int) else self.rollouts[rows]
         return self.store.done.missing(self.indexes[rows], rollouts)
+
+    def _undecided(self, sides: Sides) -> Undecided:
+        return Undecided(self.indexes, self.rollouts, self.store, self._is_over, sides)
 
     def _is_over(self, key: tuple[int, int]) -> bool:
         """It failed, and is not tried again."""

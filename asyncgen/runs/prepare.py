@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asyncgen.config.load import nearest
-from asyncgen.config.schema import EndpointSpec, Job
+from asyncgen.config.schema import EndpointSpec, Job, condition_of
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import FailReason, InputError
 from asyncgen.core.task import IMAGE_MARKER, Task
@@ -40,6 +40,7 @@ from asyncgen.store.journal import Adopted
 from asyncgen.store.layout import RUN_FILE
 from asyncgen.store.marks import Marks
 from asyncgen.store.run_file import read_run, redact, write_run
+from asyncgen.store.sides import Sides
 from asyncgen.store.sink import FULL
 from asyncgen.store.store import Store, unusable
 
@@ -240,9 +241,11 @@ def _select(job: Job, task: Task) -> tuple[Source, Selected, Task]:
 
 
 def _condition(job: Job, task: Task, source: Source) -> Condition | None:
-    """`accept`, checked. Raises InputError."""
+    """What traces are marked by, checked. Raises InputError."""
     if job.condition is None:
         return None
+    if job.condition != job.accept and "score" not in task.scores:
+        raise InputError(f"stop_when: {job.stop_when} and no score named 'score': say with --accept SQL what is right")
     from asyncgen.runs.acceptance import Condition, kinds_of
 
     return Condition(job.condition, kinds_of(task, source.kinds))
@@ -250,6 +253,7 @@ def _condition(job: Job, task: Task, source: Source) -> Condition | None:
 
 def _plan(job: Job, selected: Selected, store: Store, options: Options) -> Plan:
     counting = job.condition is not None or job.stop_after_accepted is not None
+    sides = Sides(store.directory) if job.stop_when else None
     return Plan(
         indexes=selected.indexes,
         rollouts=RowSettings(job=job, rule_of=selected.rules).rollouts(selected.indexes),
@@ -259,6 +263,7 @@ def _plan(job: Job, selected: Selected, store: Store, options: Options) -> Plan:
         stop_after_accepted=job.stop_after_accepted,
         choices=job.episode.choices,
         marks=Marks(store.directory) if counting else None,
+        sides=sides,
     )
 
 
@@ -367,7 +372,8 @@ def _other_marks(job: Job, past: Past, takeover: Takeover | None) -> Iterator[st
     """Traces keep the mark that they got: worth a line where it is by another condition."""
     if not past.known and takeover is None:
         return
-    before = (takeover.config if takeover else past.run.get("config", {})).get("accept")
+    config = takeover.config if takeover else past.run.get("config", {})
+    before = condition_of(config.get("accept"), config.get("stop_when"))
     if job.condition and before != job.condition:
         by = f"by accept {before!r}" if before else "without accept: all as accepted"
         yield (

@@ -155,7 +155,7 @@ def _status(directory: Path) -> dict[str, Any]:
         "name": _text(run, "name", directory),
         "directory": str(directory),
         "stored": len(stored),
-        "accepted": accepted if _mapping(run, "config").get("accept") else None,
+        "accepted": accepted if _marks(_mapping(run, "config")) else None,
         "paused": _pause(events) if holder else "",
         "servers_down": _servers_down(events) if holder else [],
         "state": "running" if holder else "complete" if not counts.left else "interrupted",
@@ -187,6 +187,11 @@ def _accepted(parts: Sequence[Mapping[str, Any]]) -> int | None:
     """Traces that are marked so; None where no part has such a condition."""
     known = [part["accepted"] for part in parts if part["accepted"] is not None]
     return sum(known) if known else None
+
+
+def _marks(config: Mapping[str, Any]) -> bool:
+    """Whether a run's job accepts some of its traces only."""
+    return bool(config.get("accept") or config.get("stop_when"))
 
 
 def _mapping(run: Mapping[str, Any], key: str) -> Mapping[str, Any]:

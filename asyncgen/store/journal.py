@@ -107,6 +107,10 @@ class Journal:
             self._remove(old)
         return Adopted(tuple(map(_pair, self._past)), found.foreign, found.broken, found.bad_lines)
 
+    def has_past(self, key: Key) -> bool:
+        """An earlier start has begun this episode, and `past` has not been asked for it."""
+        return pack(*key) in self._past
+
     def past(self, key: Key) -> list[dict[str, Any]]:
         """The entries of an earlier start, in order; given out once."""
         return [parse_line(line) for line in self._past.pop(pack(*key), ())]

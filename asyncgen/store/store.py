@@ -242,6 +242,10 @@ class Store:
         """Finished turns for which the disk had no room when the store was closed."""
         return self._journal.lost
 
+    def has_past(self, key: tuple[int, int]) -> bool:
+        """Whether there are such entries of an episode that `past_turns` has not given out."""
+        return self._journal.has_past(key)
+
     def past_turns(self, key: tuple[int, int]) -> list[dict[str, Any]]:
         """The journal's entries of an episode that an earlier start has begun, in order; given out once."""
         return self._journal.past(key)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncgen.engine.quota import Quota
+from asyncgen.engine.quota import Outcome, Quota
+
+OUTCOMES = {True: Outcome.RIGHT, False: Outcome.WRONG}
 
 
 @settings(max_examples=100, deadline=None)
@@ -30,7 +32,7 @@ def test_no_rollout_more_than_the_outcomes_ask_for_and_none_fewer(
             taken.append(following)
             assert sum(accepted[k] for k in taken if k not in at.values()) + quota.under_way <= wanted
         else:
-            superfluous += quota.give(accepted=accepted[rollout])
+            superfluous += quota.give(OUTCOMES[accepted[rollout]])
             at[chain] = None
     good = sum(accepted[k] for k in taken)
     assert taken == list(range(len(taken)))  # each once, the lowest first
@@ -47,6 +49,6 @@ def test_one_after_the_other_ends_with_the_last_that_is_wanted(accepted: list[bo
     used = 0
     while (rollout := quota.take()) is not None:
         used += 1
-        quota.give(accepted=accepted[rollout])
+        quota.give(OUTCOMES[accepted[rollout]])
     places = [number + 1 for number, one in enumerate(accepted) if one]
     assert used == (places[wanted - 1] if len(places) >= wanted else len(accepted))

@@ -290,6 +290,7 @@ class Rig:
         goal: int | None = None,
         on_goal: Callable[[], None] | None = None,
         choices: int = 1,
+        due: Callable[[], Chain | None] = lambda: None,
     ) -> None:
         self.task = task
         self.transport = transport
@@ -337,6 +338,7 @@ class Rig:
             mark=mark,
             goal=goal,
             on_goal=on_goal,
+            due=due,
         )
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""accept, until_accepted, stop_after_accepted and rules: where they may stand, and what is wrong with one."""
+"""accept, until_accepted, stop_after_accepted, stop_when, rules: where they may stand, and what is wrong with one."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ def load(tmp_path: Path, text: str, **flags: str) -> Job:
     return resolve(path, environ={}, flags=flags)
 
 
-def test_the_three_are_knobs_and_rules_are_not() -> None:
+def test_the_four_are_knobs_and_rules_are_not() -> None:
     top = {one.name: (one.flags, one.variable) for one in section_knobs() if not one.section}
     assert top == {
         "name": (("--name",), "ASYNCGEN_NAME"),
         "accept": (("--accept",), "ASYNCGEN_ACCEPT"),
         "until_accepted": (("--until-accepted",), "ASYNCGEN_UNTIL_ACCEPTED"),
         "stop_after_accepted": (("--stop-after-accepted",), "ASYNCGEN_STOP_AFTER_ACCEPTED"),
+        "stop_when": (("--stop-when",), "ASYNCGEN_STOP_WHEN"),
     }
     assert all(one.docstring for one in section_knobs() if not one.section)
 
@@ -58,6 +59,14 @@ def test_rules_are_read_in_their_order(tmp_path: Path) -> None:
         ("accept: x\nuntil_accepted: 0\n", "until_accepted is 0: give 1 or more, or null"),
         ("stop_after_accepted: -1\n", "stop_after_accepted is -1: give 1 or more, or null"),
         ("stop_after_accepted: many\n", "stop_after_accepted: it is a text; give a whole number"),
+        ("stop_when: mixd\n", "stop_when: 'mixd' is no choice: did you mean 'mixed'?"),
+        ("stop_when: mixed\nstop_after_accepted: 5\n", "stop_when and stop_after_accepted: each says when"),
+        ("accept: x\nuntil_accepted: 1\nstop_when: mixed\n", "stop_when and until_accepted: each says when"),
+        ("stop_when: mixed\nepisode: {rollouts: 32769}\n", "stop_when may ask for 65538 rollouts of a row"),
+        (
+            "stop_when: mixed\nepisode: {rollouts: 2}\nsampling: {temperatures: [0.1, 0.2]}\n",
+            "sampling.temperatures has 2 values for 4 rollouts",
+        ),
         ("rules: {where: x}\n", "rules must be a list of mappings"),
         ("rules: [x]\n", "rules must be a list of mappings"),
         ("rules: [{where: x}, {max_turns: 3}]\n", "rules[1] has no where: give a condition"),
@@ -89,6 +98,15 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, said: str) -> None
         load(tmp_path, text)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("accept", "condition"), [("null", "score = 1"), ("' '", "score = 1"), ("a > 2", "a > 2")])
+def test_with_stop_when_right_is_what_is_accepted_and_by_default_a_score_of_one(
+    tmp_path: Path, accept: str, condition: str
+) -> None:
+    job = load(tmp_path, f"stop_when: mixed\naccept: {accept}\n")
+    assert (job.stop_when, job.condition) == ("mixed", condition)
+    assert load(tmp_path, "stop_when: null\n").condition is None
 
 
 def test_a_rule_with_more_rollouts_may_be_sampled_until_more_are_accepted(tmp_path: Path) -> None:

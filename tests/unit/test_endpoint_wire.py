@@ -182,7 +182,9 @@ def test_choices_come_in_the_order_of_their_index_and_usage_adds_up():
 def test_of_several_choices_only_the_whole_ones_count():
     body = json.loads(answer({"content": "a"}, {"content": ""}, {"content": "c"}))
     body["choices"].append({"index": 3, "finish_reason": "abort", "message": {"content": "cut"}})
-    assert [completion.content for completion in read(json.dumps(body).encode())] == ["a", "c"]
+    completions = read(json.dumps(body).encode())
+    assert [completion.content for completion in completions] == ["a", "c"]
+    assert {completion.choices for completion in completions} == {4}
 
 
 @pytest.mark.parametrize(

