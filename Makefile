@@ -41,6 +41,7 @@ bench: $(STAMP)
 	$(BIN)/python bench/resume.py
 	$(BIN)/python bench/soak.py
 	$(BIN)/python bench/maths.py
+	$(BIN)/python bench/places.py
 	$(BIN)/python bench/retrieval.py
 
 # requirements-demo.lock: the demo's model, which is a file in a package whose dependencies would compile a llama.cpp

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def block_with(key: str) -> str:
 def script(body, number):
     asked = sum(message["role"] == "assistant" for message in body["messages"])
     question = str(body["messages"][-1]["content"])
+    if "first-level" in question:
+        return text("<think>Cafés.</think><answer>$France,Île-de-France$</answer>")
     if "Student's solution:" in question:
         return text("It adds up. Conclusion: right [END]")
     if "What is 1 + " in question:
@@ -91,9 +94,22 @@ def place(tmp_path_factory):
         (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, questions)), "utf-8")
         (folder / "pipeline.yaml").write_text(at(block_with("models:"), server), "utf-8")
         problems = [{"question": f"What is 1 + {row}?", "answer": str(row + 1)} for row in range(2)]
+        seekworld(folder)
         (folder / "deepscaler_train.json").write_text(json.dumps(problems), "utf-8")
         with retrieval_server(folder):
             yield folder, server
+
+
+def seekworld(folder: Path) -> None:
+    """Rows with a chat of their own, whose images lie in a folder of their own."""
+    (folder / "photos_of_seekworld").mkdir()
+    rows = []
+    for number in range(2):
+        (folder / "photos_of_seekworld" / f"{number}.jpg").write_bytes(jpeg(number))
+        asked = {"type": "text", "text": f"Which country and first-level division is photo {number}?"}
+        chat = [{"role": "user", "content": [{"type": "image", "image": f"/train/{number}.jpg"}, asked]}]
+        rows.append({"message": json.dumps(chat), "answer": "france,ile de france/idf", "country": "france"})
+    (folder / "seekworld.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
 
 
 @contextmanager
@@ -158,7 +174,18 @@ def test_every_flag_that_the_readme_names_is_in_the_help(place):
     help_text += (
         run("asyncgen run ./city.yaml --help", folder).stdout + run("asyncgen run search --help", folder).stdout
     )
-    others = ("init", "serve-retrieval", "show", "stats", "ls", "verify", "ctl", "rescore runs/geo-tools", "run math")
+    others = (
+        "init",
+        "serve-retrieval",
+        "show",
+        "stats",
+        "ls",
+        "verify",
+        "ctl",
+        "rescore runs/region",
+        "run math",
+        "run region",
+    )
     for name in (*others, "merge", "filter-mixed", "critique-set", "critique-format", "fleet commands math"):
         help_text += run(f"asyncgen {name} --help", folder).stdout
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z._-]+[a-z]", README)) - {"--help", "--no-deps"}  # the latter is pip's
@@ -273,6 +300,27 @@ def test_the_pipeline_of_the_readme_leaves_what_is_there_and_makes_the_rest(plac
     assert run(line, own).returncode == 0
     assert json.loads((own / "deepscaler_critique_formatted.json").read_bytes()) == rows
     assert len(server.requests) == asked
+
+
+def test_the_reward_service_of_the_readme_scores(place):
+    folder, _ = place
+    (line,) = [one.split("#")[0] for _, body in BLOCKS for one in body.splitlines() if "serve-reward" in one]
+    words = [sys.executable, "-m", *shlex.split(line.replace("8002", "0"))]
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            ready = re.search(r"http://127.0.0.1:\d+", child.stdout.readline())
+            assert ready
+            prompt = json.loads((folder / "seekworld.jsonl").read_text().splitlines()[0])["message"]
+            said = ["<think>a</think><answer>$france,ile-de-france$</answer>", "<answer>$france,brittany$</answer>"]
+            body = json.dumps({"query": said, "prompts": [prompt] * 2}).encode()
+            asked = urllib.request.Request(f"{ready[0]}/get_reward", body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(asked, timeout=60) as reply:
+                found = json.load(reply)
+        finally:
+            child.terminate()
+        child.wait(20)
+    assert (found["rewards"], found["format_rewards"], found["acc_rewards"]) == ([1.0, 0.0], [0.5, 0.0], [1.0, 0.0])
 
 
 def test_the_line_for_a_fleet_prints_commands(place):
