@@ -48,7 +48,8 @@ def serve_retrieval(
     from asyncgen.cli.output import flush, line
     from asyncgen.embedded.corpus import open_corpus
     from asyncgen.embedded.index_folder import default_folder, open_index
-    from asyncgen.embedded.retrieval_server import reserve, serve
+    from asyncgen.embedded.retrieval_server import serve
+    from asyncgen.embedded.serving import reserve
     from asyncgen.view.terminal import note
 
     def say(words: str) -> None:

@@ -93,7 +93,7 @@ def _serve(
 
     from asyncgen.cli.output import flush, line
     from asyncgen.core.clock import SystemClock
-    from asyncgen.embedded.retrieval_server import reserve
+    from asyncgen.embedded.serving import reserve
     from asyncgen.runs.loops import loop_factory, raise_file_limit
     from asyncgen.runs.reward_rows import open_rows
     from asyncgen.runs.reward_service import Limits, default_deadline, serve

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 import sys
 import threading
@@ -30,10 +29,10 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
 from asyncgen.embedded.bm25 import Found, Index
 from asyncgen.embedded.child import announce
+from asyncgen.embedded.serving import address_of, listening, reserve, signalled
 
 TOPK = 3
 """How many passages a query gets that does not say; as Search-R1's server."""
@@ -46,8 +45,6 @@ AT_ONCE = 16
 """Queries that one thread takes at a time: several threads share a request, and a large one keeps no small one waiting
 for long."""
 MOST_THREADS = 8
-SHUTDOWN_SECONDS = 5.0
-"""What open requests are given when the server is told to stop."""
 SHOWN = 200
 """Characters of a wrong value that an error repeats."""
 
@@ -217,49 +214,13 @@ async def running_server(
 ) -> AsyncIterator[str]:
     """The server in this event loop, on 127.0.0.1; its URL, up to and with `/retrieve`. Raises InputError."""
     with reserve("127.0.0.1", port) as sock:
-        async with _started(create_app(index, topk=topk, threads=threads), sock):
+        async with listening(create_app(index, topk=topk, threads=threads), sock):
             yield url_of(sock)
-
-
-def reserve(host: str, port: int) -> socket.socket:
-    """The port, taken but not open yet: before an index is built that nobody could use. Raises InputError."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host at all
-        raise InputError(f"--host {host!r} is no address ({error}); give one of this machine") from error
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-    except OSError as error:
-        sock.close()
-        raise _taken(host, port, error) from error
-    return sock
-
-
-def _taken(host: str, port: int, error: OSError) -> InputError:
-    return InputError(f"port {port} on {host}: {error.strerror}; give another --port, or 0 for any free one")
 
 
 def url_of(sock: socket.socket) -> str:
     """Where the server on it is asked."""
-    host, port = sock.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/retrieve"
-
-
-@asynccontextmanager
-async def _started(app: web.Application, sock: socket.socket) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-    await runner.setup()
-    try:
-        try:
-            await web.SockSite(runner, sock, backlog=1024).start()
-        except OSError as error:  # another process has taken the port, and opened it first
-            host, port = sock.getsockname()[:2]
-            raise _taken(host, port, error) from error
-        yield
-    finally:
-        await runner.cleanup()
+    return f"{address_of(sock)}/retrieve"
 
 
 async def serve(
@@ -274,15 +235,11 @@ async def serve(
 ) -> None:
     """Serve on the socket until SIGTERM, SIGINT or SIGHUP, or until stdin ends if it is watched; then let open requests
     end. `say` gets one line when ready. Raises InputError."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it so
-            loop.add_signal_handler(number, stop.set)
+    stop = signalled()
     if watch_stdin:
-        at_end = partial(loop.call_soon_threadsafe, stop.set)
+        at_end = partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
         threading.Thread(target=_wait_for_end, args=(sys.stdin.fileno(), at_end), daemon=True).start()
-    async with _started(create_app(index, topk=topk, threads=threads), sock):
+    async with listening(create_app(index, topk=topk, threads=threads), sock):
         say(f"retrieval server at {url_of(sock)}: {index.passages:,} passages")
         if port_file:
             announce(port_file, sock.getsockname()[1])

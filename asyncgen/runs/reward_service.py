@@ -16,7 +16,6 @@ Knows HTTP and the service's life. Does not know how an item is scored.
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -28,9 +27,9 @@ from aiohttp import web
 
 from asyncgen.config.schema import Job
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import InputError
 from asyncgen.core.task import Task
 from asyncgen.core.types import Json
+from asyncgen.embedded.serving import address_of, listening, signalled
 from asyncgen.endpoint.client import HttpTransport
 from asyncgen.engine.driver import first_cause
 from asyncgen.engine.workers import Workers
@@ -41,8 +40,6 @@ from asyncgen.runs.reward_scores import Failed, Outcome, Scorer, names_of, numbe
 
 MAX_BODY = 64 << 20
 DEADLINE, JUDGE_DEADLINE = 30.0, 300.0
-SHUTDOWN_SECONDS = 5.0
-"""What open requests are given when the service is told to stop."""
 PARTS: Final[Mapping[str, str]] = {
     "format_rewards": "format",
     "acc_rewards": "accuracy",
@@ -184,7 +181,7 @@ async def running_service(
             beside: set[asyncio.Task[None]] = {group.create_task(judge.run(group.create_task))}
             scorer.services.own(lambda coroutine: beside.add(group.create_task(coroutine)))
             try:
-                async with _listening(service.app(), sock):
+                async with listening(service.app(), sock, cancel=True):
                     yield judge
             finally:
                 for one in beside:
@@ -192,22 +189,6 @@ async def running_service(
     finally:
         workers.close()
         await transport.close()
-
-
-@asynccontextmanager
-async def _listening(app: web.Application, sock: socket.socket) -> AsyncIterator[None]:
-    """Whoever hangs up has the scoring of what it sent cancelled."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True)
-    await runner.setup()
-    try:
-        try:
-            await web.SockSite(runner, sock, backlog=1024).start()
-        except OSError as error:  # another process has taken the port, and opened it first
-            port = sock.getsockname()[1]
-            raise InputError(f"port {port}: {error.strerror}; give another --port, or 0 for any free one") from error
-        yield
-    finally:
-        await runner.cleanup()
 
 
 async def serve(
@@ -226,11 +207,7 @@ async def serve(
 
     `find_judge`: ask the judge's servers at once which model they have. Raises InputError, AccountError.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it so
-            loop.add_signal_handler(number, stop.set)
+    stop = signalled()
     about = "no dataset" if rows is None else f"{len(rows):,} rows"
     try:
         async with running_service(job, task, rows, sock, limits=limits, clock=clock, environ=environ) as judge:
@@ -244,5 +221,4 @@ async def serve(
 
 def url_of(sock: socket.socket) -> str:
     """Where trainers ask it."""
-    host, port = sock.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/get_reward"
+    return f"{address_of(sock)}/get_reward"

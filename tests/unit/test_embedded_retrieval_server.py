@@ -17,10 +17,10 @@ from asyncgen.embedded.retrieval_server import (
     BadRequest,
     Request,
     read_request,
-    reserve,
     running_server,
     url_of,
 )
+from asyncgen.embedded.serving import reserve
 
 
 @pytest.fixture(scope="module")
