@@ -52,7 +52,7 @@ def merge(
         bool, Parameter(negative=(), help="Solutions: exit 0 though questions are missing, short or there twice.")
     ] = False,
     rollouts: Annotated[
-        int | None, Parameter(help="Solutions: how many a question is to have; default: as the run asks, or the most.")
+        int | None, Parameter(help="Solutions: how many a question is to have; default: as the run asks, or most have.")
     ] = None,
     original: Annotated[Path | None, Parameter(help="Solutions: the dataset whose rows all are to be there.")] = None,
     model_name: Annotated[str, Parameter(help="Solutions: the model's name, where sources call it differently.")] = "",
@@ -66,14 +66,15 @@ def merge(
     """Several runs as one: a trace an id, sorted by index and rollout, and what is missing.
 
     Of solutions (runs of the math job, chunk files, folders of those) one file *.json has a row a question, with
-    model_solutions; exit code 3 where a question is missing, short or there twice, unless --allow-missing.
+    model_solutions; exit code 3 where a question is missing, short or there twice, unless --allow-missing. So it is for
+    a run directory of such runs; X.report.json, beside X, names each question.
 
     Examples:
     `asyncgen merge runs/monday runs/tuesday -o runs/both`
     `asyncgen merge runs/geo -o geo.jsonl --strict`
     `asyncgen merge solutions_qwen25 -o deepscaler_qwen25_solutions.json`
     """
-    from asyncgen.runs.maths.merge import are_solutions
+    from asyncgen.runs.maths.merge import is_of_solutions
 
     named = _named({"qwen25": qwen25_dir, "qwen3": qwen3_dir}, output_dir)
     if named and (directories or output):
@@ -82,23 +83,22 @@ def merge(
         return max(merge([path], output=out, allow_missing=allow_missing, json=json) for path, out in named)
     if not directories or output is None:
         raise InputError("merge: give what is to be merged, and -o")
-    if output.suffix == ".json" and not output.is_dir() and are_solutions(directories):
-        from asyncgen.cli.maths_said import merge_solutions
+    if is_of_solutions(directories, output):
+        from asyncgen.cli.maths_said import merge_solved
 
-        return merge_solutions(
+        return merge_solved(
             directories,
             output,
             rollouts=rollouts,
             original=original,
             model=model_name,
-            allow_missing=allow_missing and not strict,
+            allow_missing=allow_missing,
+            strict=strict,
             as_json=json,
         )
     if allow_missing or rollouts is not None or original or model_name:
-        raise InputError(
-            "--allow-missing, --rollouts, --original and --model-name are for solutions (runs of the math job, chunk "
-            "files) that become one file *.json"
-        )
+        flags = "--allow-missing, --rollouts, --original and --model-name"
+        raise InputError(f"{flags} are for solutions (runs of the math job, chunk files) that become *.json or one run")
     from asyncgen.cli.derived import merge_runs
 
     return merge_runs(directories, output=output, strict=strict, as_json=json)

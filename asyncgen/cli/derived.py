@@ -46,11 +46,12 @@ def merge_runs(directories: Sequence[Path], *, output: Path, strict: bool, as_js
     if as_json:
         print_json(found.json())
     else:
-        _say_merged(found)
+        say_merged(found)
     return DataError.exit_code if strict and not found.complete else 0
 
 
-def _say_merged(found: Merged) -> None:
+def say_merged(found: Merged) -> None:
+    """A table of the sources, and what is missing."""
     line(f"{found.traces:,} traces: {clean(found.out)}")
     rows = [(f"{one.traces:,}", f"{one.duplicates:,}", f"{one.left:,}", clean(one.path)) for one in found.sources]
     _table(("traces", "duplicates", "left", "from"), rows)

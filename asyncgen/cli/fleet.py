@@ -5,11 +5,13 @@ Knows arguments. Loads what it needs when it is called: `--help` reads this modu
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from asyncgen.cli.look import Json
+from asyncgen.config.names import Name
 from asyncgen.core.errors import InputError
 
 
@@ -51,10 +53,15 @@ def _commands(
     """Raises InputError."""
     from asyncgen.cli.output import line, print_json
     from asyncgen.fleet.commands import ADDRESS, chunk_commands
-    from asyncgen.runs.jobs import load_job
+    from asyncgen.runs.jobs import find_job, load_job
     from asyncgen.source.opening import open_source
 
-    resolved, _ = load_job(job, base_url=(base_url or ADDRESS,), model=None, knobs=knobs)
+    found_job = find_job(job)
+    settings = by_path(knobs, found_job.names())
+    urls = (base_url,) if base_url else () if "base_url" in settings else (ADDRESS,)
+    resolved, _ = load_job(found_job, base_url=urls, model=models[0] if models else None, knobs=knobs)
+    base_url = base_url or str(settings.pop("base_url", ADDRESS))
+    models = models or ([str(settings.pop("model"))] if "model" in settings else [])
     dataset = resolved.dataset
     if dataset.chunk_id is not None or resolved.schedule.partition:
         raise InputError("--chunk-id and --partition: the commands have them; leave them out")
@@ -65,9 +72,9 @@ def _commands(
         rows=rows,
         size=dataset.chunk_size,
         gpus=gpus,
-        base_url=base_url or ADDRESS,
+        base_url=base_url,
         output_dir=resolved.store.output_dir or f"runs/{resolved.name}",
-        settings=_handed_on(knobs, dataset.path),
+        settings=_handed_on(settings, dataset.path),
     )
     if as_json:
         members: list[dict[str, Any]] = [
@@ -82,7 +89,13 @@ def _commands(
     return 0
 
 
-def _handed_on(knobs: dict[str, object], path: str) -> dict[str, object]:
-    """The knobs that each command gets as they were given; the dataset always."""
+def by_path(knobs: Mapping[str, object], names: Iterable[Name]) -> dict[str, object]:
+    """What was given under a further name of a setting under the setting's own."""
+    paths = {one.text: one.path for one in names if one.is_flag}
+    return {paths.get(name, name): value for name, value in knobs.items()}
+
+
+def _handed_on(settings: Mapping[str, object], path: str) -> dict[str, object]:
+    """The settings that each command gets as they were given; the dataset always."""
     own = {"dataset.chunk_size", "store.output_dir", "dataset.path"}
-    return {"dataset.path": path, **{name: value for name, value in knobs.items() if name not in own}}
+    return {"dataset.path": path, **{name: value for name, value in settings.items() if name not in own}}

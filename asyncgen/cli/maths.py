@@ -42,7 +42,7 @@ def filter_mixed(
     ] = None,
     rule: Rule = "verify",
     allow_missing: Annotated[
-        bool, Parameter(negative=(), help="Exit 0 though a model lacks questions; those are left out all the same.")
+        bool, Parameter(negative=(), help="Exit 0 though questions are missing, short or there twice.")
     ] = False,
     qwen25_file: Annotated[str | None, Parameter(help="As qwen25=PATH.")] = None,
     qwen3_file: Annotated[str | None, Parameter(help="As qwen3=PATH.")] = None,
@@ -51,7 +51,7 @@ def filter_mixed(
     """Keep the questions that models solve differently: drop what all get right, or all get wrong.
 
     A row keeps its fields and gets LABEL_solutions, LABEL_all_correct, LABEL_all_incorrect and LABEL_results of each
-    label. Exit code 3 where a model has no solutions for a question that another one has.
+    label. Exit code 3 where a question is missing, short or there twice, or a file torn; not for want of an answer.
 
     Examples:
     `asyncgen filter-mixed qwen25=runs/qwen25 qwen3=runs/qwen3 -o deepscaler_train_filter.json`
@@ -74,7 +74,11 @@ def critique_set(
     max_samples_per_question: Annotated[int, Parameter(help="Solutions of a question, from all models together.")] = 4,
     seed: Annotated[int, Parameter(help="A question's own is this plus its index.")] = 42,
     balance: Annotated[
-        bool, Parameter(negative=(), help="As many right solutions as wrong ones, where a question has both.")
+        bool,
+        Parameter(
+            negative=(),
+            help="As many right solutions as wrong ones, where a question has both: of an odd number one fewer.",
+        ),
     ] = False,
     dedup: Annotated[bool, Parameter(negative=(), help="Of equal texts of a question only the first counts.")] = False,
     rule: Rule = "verify",
@@ -126,7 +130,8 @@ def pipeline(
     /,
     *,
     yes: Annotated[
-        bool, Parameter(negative=(), help="Overwrite, unasked, files that are not of this pipeline and its inputs.")
+        bool,
+        Parameter(negative=(), help="Overwrite, unasked, files that this pipeline with these options did not make."),
     ] = False,
     json: Json = False,
 ) -> int:

@@ -30,15 +30,16 @@ MOST_VALUES = 20
 OUTCOMES: Mapping[str, str] = {
     "mixed": "right and wrong by one model",
     "differ": "all right by one model, not by another",
+    "wrong_or_unknown": "all wrong by one, unknown by another",
     "all_right": "all right by all models",
     "all_wrong": "all wrong by all models",
     "unknown": "neither right nor wrong by any model",
-    "missing": "no row of a model",
+    "missing": "no solution of a model",
     "no_truth": "no answer to compare with",
 }
 
 
-def merge_solutions(
+def merge_solved(
     paths: Sequence[Path],
     output: Path,
     *,
@@ -46,24 +47,40 @@ def merge_solutions(
     original: Path | None,
     model: str,
     allow_missing: bool,
+    strict: bool,
     as_json: bool,
 ) -> int:
-    """One file, and what is missing."""
-    from asyncgen.runs.maths.faults import beside
-    from asyncgen.runs.maths.merge import REPORT, merge_solutions
+    """One file of solutions, or one run directory, and what is missing, question by question."""
+    from asyncgen.cli.derived import say_merged
+    from asyncgen.runs.lineage import is_file_output
+    from asyncgen.runs.maths.merge import merge_runs, merge_solutions
 
-    report = merge_solutions(paths, output, rollouts=rollouts, original=original, model=model)
-    if as_json:
-        print_json({"out": str(output), **report.json()})
+    merged = None
+    if is_file_output(output):
+        report = merge_solutions(paths, output, rollouts=rollouts, original=original, model=model)
     else:
-        name = f" of {', '.join(map(one_line, report.models))}" if report.models else ""
-        line(f"{report.questions:,} questions, {report.solutions:,} solutions{name}: {clean(str(output))}")
-        _say_faults(report)
-        each = f", {report.rollouts} solutions a question" if report.rollouts else ""
-        line(f"nothing is missing{each}" if report.is_complete else "incomplete")
-        if report.faults:
-            line(f"all of it by index: {clean(str(beside(output, REPORT)))}")
-    return 0 if allow_missing or report.is_complete else DataError.exit_code
+        clock = SystemClock()
+        merged, report = merge_runs(paths, output, rollouts=rollouts, original=original, model=model, clock=clock)
+    if as_json:
+        print_json({**merged.json(), "solutions": report.json()} if merged else {"out": str(output), **report.json()})
+    else:
+        if merged:
+            say_merged(merged)
+        _say_complete(report, output)
+    is_enough = report.is_complete or (allow_missing and not strict)
+    return 0 if is_enough and not (strict and merged and not merged.complete) else DataError.exit_code
+
+
+def _say_complete(report: Report, output: Path) -> None:
+    from asyncgen.runs.maths.faults import REPORT, beside
+
+    name = f" of {', '.join(map(one_line, report.models))}" if report.models else ""
+    line(f"{report.questions:,} questions, {report.solutions:,} solutions{name}: {clean(str(output))}")
+    _say_faults(report)
+    each = f", {report.rollouts} solutions a question" if report.rollouts else ""
+    line(f"nothing is missing{each}" if report.is_complete else "incomplete")
+    if report.faults:
+        line(f"all of it by index: {clean(str(beside(output, REPORT)))}")
 
 
 def _say_faults(report: Report) -> None:
@@ -93,10 +110,14 @@ def export_chunks(
     if as_json:
         return print_json(found.json())
     line(f"{found.questions:,} questions in {found.files:,} chunk files: {clean(found.out)}")
-    if found.left_out:
-        line(f"not whole and left out (--partial writes them): {_first(found.left_out)}")
+    if found.left_out_chunks:
+        line(f"not whole and left out (--partial writes them): chunks {_first(found.left_out_chunks)}")
     if found.partial:
-        line(f"not whole: {_first(found.partial)}")
+        line(f"not whole: chunks {_first(found.partial)}")
+    if found.left_out:
+        line(f"questions in no file, for want of solutions: {_first(found.left_out)}")
+    for text in found.unnamed:
+        line(one_line(text)[:300])
     if found.leftover:
         note(f"{found.leftover:,} older files of this kind were there already and stay")
     return 0
@@ -121,15 +142,14 @@ def filter_solutions(wanted: Filtering, output: Path, *, allow_missing: bool, as
 
 
 def _say_filtered(found: Filtered) -> None:
-    from asyncgen.runs.maths.faults import beside
-    from asyncgen.runs.maths.mix import COUNTS
+    from asyncgen.export.mixed import Outcome, is_kept
+    from asyncgen.runs.maths.faults import COUNTS, beside
 
     figures = found.json()
     kept = f"{figures['kept']:,} of {figures['questions']:,} questions kept, {figures['dropped']:,} dropped"
     line(f"{kept}: {clean(found.out)}")
-    keeps = {"mixed", *(() if figures["strict"] else ("differ",))}
     rows = [
-        (OUTCOMES[name], "kept" if name in keeps else "dropped", f"{count:,}")
+        (OUTCOMES[name], "kept" if is_kept(Outcome(name), strict=figures["strict"]) else "dropped", f"{count:,}")
         for name, count in figures["outcomes"].items()
     ]
     line(render_text(Table("questions", ("what they are", "", "questions"), rows)))
@@ -142,7 +162,7 @@ def _say_filtered(found: Filtered) -> None:
         _say_faults(report)
     for label, indexes in found.missing.items():
         if indexes:
-            line(f"{label} has no row of these questions, which are left out: {_first(indexes)}")
+            line(f"{label} has no solutions of these questions, which are left out: {_first(indexes)}")
     _say_judged(found.judged, found.judge_seconds)
     line(f"all of it: {clean(str(beside(Path(found.out), COUNTS)))}")
 
@@ -162,7 +182,11 @@ def make_critique_set(source: Path, output: Path, drawing: Drawing, rule: Rule, 
         return print_json(found.json())
     line(f"{found.rows:,} solutions of {found.questions:,} questions: {clean(found.out)}")
     for what, count in sorted(found.left_out.items()):
-        line(f"left out, {one_line(what)}: {count:,} solutions")
+        line(f"left out, {one_line(what).replace('_', ' ')}: {count:,} solutions")
+    for one in islice(found.no_text, NAMED):
+        line(f"  {one_line(str(one))[:300]}")
+    if len(found.no_text) > NAMED:
+        line(f"  … {len(found.no_text) - NAMED:,} more")
     for what, indexes in (
         ("no solution right or wrong", found.no_candidate),
         ("no question or answer", found.no_truth),
@@ -193,7 +217,7 @@ def _say_figures(figures: Mapping[str, Any]) -> None:
     rows, right, wrong = figures["rows"], figures["right"], figures["wrong"]
     line(f"{rows:,} rows: {right:,} right ({_share(right, rows)}), {wrong:,} wrong ({_share(wrong, rows)})")
     characters = figures["characters"]
-    line(f"characters of a solution: {characters['median']:,} in the middle, {characters['longest']:,} at most")
+    line(f"characters of a solution: about {characters['median']:,} in the middle, {characters['longest']:,} at most")
     for name in ("model", "subject", "level", "length"):
         found = figures[f"by_{name}"]
         more = len(found) - MOST_VALUES

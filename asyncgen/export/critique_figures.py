@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from asyncgen.core.text import repaired
 from asyncgen.core.types import Json
 from asyncgen.export.solutions import RIGHT, WRONG
 
@@ -26,7 +27,9 @@ class Figures:
         self._targets: Counter[str] = Counter()
         self._by: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in BY}
         """(value, target)."""
-        self._lengths: list[int] = []
+        self._lengths: Counter[int] = Counter()
+        """Of solutions, rounded (`rounded`): some thousands of numbers, however many rows."""
+        self._longest = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
         """A row of the critique set, or of its training form."""
@@ -35,20 +38,34 @@ class Figures:
         values = (extra.get("model_source"), row.get("subject"), row.get("level"), length_class(length))
         self._targets[target] += 1
         for name, value in zip(BY, values, strict=True):
-            self._by[name][NONE if value in {None, ""} else str(value), target] += 1
-        self._lengths.append(length)
+            self._by[name][NONE if value in {None, ""} else repaired(str(value)), target] += 1
+        self._lengths[rounded(length)] += 1
+        self._longest = max(self._longest, length)
 
     def json(self) -> dict[str, Json]:
-        """All of it: what has most rows first, lengths in order."""
-        lengths = sorted(self._lengths)
-        middle = lengths[len(lengths) // 2] if lengths else 0
+        """All of it: what has most rows first, lengths in order. The median of the lengths is rounded (`rounded`)."""
         return {
             "rows": self._targets.total(),
             "right": self._targets[RIGHT],
             "wrong": self._targets[WRONG],
-            "characters": {"median": middle, "longest": lengths[-1] if lengths else 0},
-            **{f"by_{name}": _shares(name, counts) for name, counts in self._by.items()},
+            "characters": {"median": self._median(), "longest": self._longest},
+            **{f"by_{name}": _right_and_wrong(name, counts) for name, counts in self._by.items()},
         }
+
+    def _median(self) -> int:
+        """The upper one of two; 0 of none."""
+        left = self._lengths.total() // 2
+        for length, count in sorted(self._lengths.items()):
+            if count > left:
+                return length
+            left -= count
+        return 0
+
+
+def rounded(length: int) -> int:
+    """Down to three digits: exact below 1000, from there on at most 1 % less."""
+    unit: int = 10 ** max(0, len(str(length)) - 3)
+    return length // unit * unit
 
 
 def length_class(length: int) -> str:
@@ -61,7 +78,8 @@ def length_class(length: int) -> str:
     return f"{low}+"
 
 
-def _shares(name: str, counts: Counter[tuple[str, str]]) -> list[dict[str, Json]]:
+def _right_and_wrong(name: str, counts: Counter[tuple[str, str]]) -> list[dict[str, Json]]:
+    """Of each value."""
     found: list[dict[str, Json]] = [
         {
             "value": value,

@@ -5,11 +5,13 @@ Knows both rows, and the columns. Does not know how a critique set came to be.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from asyncgen.core.text import repaired
 from asyncgen.core.types import Json
 from asyncgen.export.critiques import DATA_SOURCE
 from asyncgen.export.files import whole_file
@@ -61,12 +63,15 @@ def formatted(row: Mapping[str, Any], place: int) -> dict[str, Json]:
 
 
 def _text(value: Json) -> str:
-    return "" if value is None else str(value)
+    """NaN stands for nothing, as null does."""
+    return "" if value is None or value != value else str(value)  # noqa: PLR0124  # NaN is not
 
 
 def _is_plain(value: Json) -> bool:
-    """A text, or a number that a column of numbers takes."""
-    return type(value) in {str, float} or (type(value) is int and abs(value) < 1 << 63)
+    """A text, or a number that a column of numbers takes, and JSON has."""
+    if type(value) is float:
+        return math.isfinite(value)
+    return type(value) is str or (type(value) is int and abs(value) < 1 << 63)
 
 
 def _number(extra: Mapping[str, Json], name: str) -> int:
@@ -138,7 +143,11 @@ class ParquetRows:
         schema = _schema(self._level.arrow)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._file, schema)
-        self._writer.write_table(pa.Table.from_pylist(self._rows, schema=schema))
+        try:
+            table = pa.Table.from_pylist(self._rows, schema=schema)
+        except UnicodeEncodeError:  # few files have such texts, and looking at each costs
+            table = pa.Table.from_pylist([_repaired(row) for row in self._rows], schema=schema)
+        self._writer.write_table(table)
         self._rows = []
 
 
@@ -153,6 +162,15 @@ def whole_parquet(path: Path, level: Level) -> Iterator[ParquetRows]:
         rows = ParquetRows(file, level)
         yield rows
         rows.close()
+
+
+def _repaired(value: Json) -> Json:
+    """All texts in it as they can be written; the JSON file has them so too."""
+    if isinstance(value, Mapping):
+        return {name: _repaired(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_repaired(part) for part in value]
+    return repaired(value) if isinstance(value, str) else value
 
 
 def _schema(level: pa.DataType) -> pa.Schema:

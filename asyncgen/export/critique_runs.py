@@ -6,7 +6,7 @@ trace says whether it is accepted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,25 +14,39 @@ from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
 from asyncgen.export.critique_format import Level, NoCritiqueError, WiderError, formatted, whole_parquet
 from asyncgen.export.critiques import INSTRUCTION
-from asyncgen.export.files import Counts
+from asyncgen.export.files import Counts, whole_file
+from asyncgen.export.in_order import InOrder
 from asyncgen.export.json_array import whole_array
+from asyncgen.store.index import DoneIndex
+from asyncgen.store.line import dump
 
 SFT_NAME: Final = "critique_sft.json"
+SFT_SUFFIXES: Final = (".json", ".jsonl")
+"""An array, and a line a row."""
 RL_NAME: Final = "train.parquet"
+RL_SUFFIXES: Final = (".parquet",)
+_FILES: Final = frozenset({*SFT_SUFFIXES, *RL_SUFFIXES})
 
 Read = Callable[[], Iterable[Mapping[str, Json]]]
 
 
 def write_critique_sft(read: Read, out: Path) -> Counts:
-    """The accepted critiques as `instruction`, `input`, `output`: to `out` if that is named `*.json` and no folder,
-    else to `out/critique_sft.json`; whole or not at all, an older one is replaced. Raises InputError for other traces.
-    """
-    path = _file(out, SFT_NAME)
-    with whole_array(path) as file:
+    """The accepted critiques as `instruction`, `input`, `output`, by row and rollout: to `out` if that is named
+    `*.json` or `*.jsonl` and no folder, else to `out/critique_sft.json`; whole or not at all, an older one is replaced.
+    Raises InputError for other traces."""
+    path = _file(out, SFT_NAME, SFT_SUFFIXES)
+    with InOrder(path.parent) as rows:
         for trace in read():
             if trace["metadata"].get("accepted") is True:
-                file.add(sft_row(trace))
-    return Counts(out=path, traces=file.elements, files=1)
+                rows.add(int(trace["sample_index"]), int(trace["rollout"]), sft_row(trace))
+        if path.suffix == ".jsonl":
+            with whole_file(path) as lines:
+                lines.writelines(dump(row) + b"\n" for row in rows)
+        else:
+            with whole_array(path) as array:
+                for row in rows:
+                    array.add(row)
+        return Counts(out=path, traces=len(rows), files=1)
 
 
 def sft_row(trace: Mapping[str, Any]) -> dict[str, Json]:
@@ -48,22 +62,22 @@ def sft_row(trace: Mapping[str, Any]) -> dict[str, Json]:
 
 
 def write_verl_rl(read: Read, out: Path) -> Counts:
-    """The row of each trace once, whatever the critiques, in the structure of the training data: to `out` if that is
-    named `*.parquet` and no folder, else to `out/train.parquet`; whole or not at all, an older one is replaced. Raises
-    InputError for traces of another job."""
-    path, level = _file(out, RL_NAME), Level()
-    while True:
-        seen: set[int] = set()
-        try:
-            with whole_parquet(path, level) as rows:
-                for trace in read():
-                    index = int(trace["sample_index"])
-                    if index not in seen:
-                        seen.add(index)
-                        rows.add(rl_row(trace))
-        except WiderError:  # of another type than the levels before: at most twice
-            continue
-        return Counts(out=path, traces=len(seen), files=1)
+    """The row of each trace once, whatever the critiques, in the structure of the training data and in the order of the
+    dataset: to `out` if that is named `*.parquet` and no folder, else to `out/train.parquet`; whole or not at all, an
+    older one is replaced. Raises InputError for traces of another job."""
+    path, level, seen = _file(out, RL_NAME, RL_SUFFIXES), Level(), DoneIndex()
+    with InOrder(path.parent) as rows:
+        for trace in read():
+            if seen.add(index := int(trace["sample_index"]), 0):
+                rows.add(index, 0, rl_row(trace))
+        while True:
+            try:
+                with whole_parquet(path, level) as table:
+                    for row in rows:
+                        table.add(row)
+            except WiderError:  # of another type than the levels before: at most twice
+                continue
+            return Counts(out=path, traces=len(rows), files=1)
 
 
 def rl_row(trace: Mapping[str, Any]) -> dict[str, Json]:
@@ -71,13 +85,13 @@ def rl_row(trace: Mapping[str, Any]) -> dict[str, Json]:
     row = dict(trace["sample_data"])
     try:
         if isinstance(row.get("prompt"), list):
-            return _again(row)
+            return _formatted_anew(row)
         return formatted(row, int(trace["sample_index"]))
     except NoCritiqueError as error:
         raise InputError(f"{trace['id']}: {error}; verl-rl is of the critique job") from error
 
 
-def _again(row: Mapping[str, Any]) -> dict[str, Json]:
+def _formatted_anew(row: Mapping[str, Any]) -> dict[str, Json]:
     """A formatted row, its types looked at as those of a new one. Raises NoCritiqueError."""
     prompt, extra = row["prompt"], row.get("extra_info")
     first = prompt[0] if prompt else None
@@ -93,5 +107,10 @@ def _again(row: Mapping[str, Any]) -> dict[str, Json]:
     return formatted(bare, place if type(place) is int else 0)
 
 
-def _file(out: Path, name: str) -> Path:
-    return out if out.suffix == Path(name).suffix and not out.is_dir() else out / name
+def _file(out: Path, name: str, suffixes: Sequence[str]) -> Path:
+    """Raises InputError for the name of a file of another kind: no folder is meant by it."""
+    if out.is_dir() or out.suffix not in _FILES:
+        return out / name
+    if out.suffix not in suffixes:
+        raise InputError(f"-o {out}: this export writes *{' or *'.join(suffixes)}; give such a file, or a folder")
+    return out

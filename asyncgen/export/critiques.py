@@ -10,8 +10,10 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
+from asyncgen.core.errors import InputError
+from asyncgen.core.text import repaired
 from asyncgen.core.types import Json
 from asyncgen.export.mixed import flags_keys, results_key, solutions_key
 from asyncgen.export.solutions import RIGHT, TRUNCATED, WRONG, is_blank, question_of, row_index, truth_of
@@ -23,6 +25,8 @@ INSTRUCTION: Final = (
 DATA_SOURCE: Final = "deepscaler_critique"
 _SOLUTIONS = solutions_key("")
 _KNOWN = frozenset({RIGHT, WRONG})
+NO_TEXT: Final = "no_text"
+"""What a solution is that is none: null, a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +38,19 @@ class Drawing:
     seed: int = 42
     """A question's own seed is this plus its index: questions are drawn alike in any order, each otherwise."""
     balance: bool = False
-    """As many right as wrong ones, as far as there are both."""
+    """As many right as wrong ones where a question has both, so of an odd number one fewer; else as many as may be."""
     dedup: bool = False
     """Of equal texts the first counts."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a number that nothing can be drawn with."""
+        if self.most < 1 + self.balance:
+            why = (
+                "give 2 or more, for a right and a wrong one, or leave balance out"
+                if self.balance
+                else "give 1 or more"
+            )
+            raise InputError(f"max-samples-per-question {self.most}: {why}")
 
 
 class Candidate(NamedTuple):
@@ -51,21 +65,28 @@ class Candidate(NamedTuple):
 
 
 def labels_of(row: Mapping[str, Json]) -> list[str]:
-    """The models whose solutions a filtered row has, in the order of its fields: each has a list of texts and a flag
-    (the dataset itself may have a field that ends so)."""
-    return [
-        label
-        for key, value in row.items()
-        if key.endswith(_SOLUTIONS) and flags_keys(label := key.removesuffix(_SOLUTIONS))[0] in row
-        if isinstance(value, list) and set(map(type, value)) <= {str}
-    ]
+    """The models that a filtered row is of, in the order of its fields: each has solutions and a flag (the dataset
+    itself may have a field that ends so)."""
+    labels = (key.removesuffix(_SOLUTIONS) for key in row if key.endswith(_SOLUTIONS))
+    return [label for label in labels if flags_keys(label)[0] in row]
+
+
+def solutions_in(row: Mapping[str, Json], label: str) -> list[Json]:
+    """A label's solutions, as they stand there; none where that is no list."""
+    found = row.get(solutions_key(label))
+    return found if isinstance(found, list) else []
+
+
+def has_text(solution: Json) -> TypeGuard[str]:
+    """Whether a solution is a text in which something could be seen."""
+    return isinstance(solution, str) and not is_blank(solution)
 
 
 def results_of(row: Mapping[str, Any], label: str) -> list[str]:
     """Of each solution; none where the row does not say of all."""
     results = row.get(results_key(label))
-    fits = isinstance(results, list) and len(results) == len(row[solutions_key(label)])
-    return list(map(str, results)) if isinstance(results, list) and fits else []
+    fits = isinstance(results, list) and len(results) == len(solutions_in(row, label))
+    return [repaired(str(one)) for one in results] if isinstance(results, list) and fits else []
 
 
 def candidates(row: Mapping[str, Any], results: Mapping[str, Sequence[str]], left_out: Counter[str]) -> list[Candidate]:
@@ -73,8 +94,10 @@ def candidates(row: Mapping[str, Any], results: Mapping[str, Sequence[str]], lef
     theirs."""
     found: list[Candidate] = []
     for label, known in results.items():
-        for number, (text, result) in enumerate(zip(row[solutions_key(label)], known, strict=True)):
-            if result in _KNOWN and not is_blank(text):
+        for number, (text, result) in enumerate(zip(solutions_in(row, label), known, strict=True)):
+            if not isinstance(text, str):
+                left_out[NO_TEXT] += 1
+            elif result in _KNOWN and not is_blank(text):
                 found.append(Candidate(label=label, number=number, text=text, result=result))
             else:
                 left_out["empty" if is_blank(text) and result != TRUNCATED else result] += 1
@@ -86,22 +109,14 @@ def drawn(found: Sequence[Candidate], index: int, drawing: Drawing) -> list[Cand
     if drawing.dedup:
         first = {one.text: one for one in reversed(found)}
         found = [one for one in found if first[one.text] is one]
+    chance = random.Random(drawing.seed + index)  # noqa: S311  # a sample, no secret
+    if drawing.balance:
+        numbers = [[at for at, one in enumerate(found) if one.result == result] for result in (RIGHT, WRONG)]
+        if each := min(drawing.most // 2, *map(len, numbers)):
+            return [found[number] for number in sorted(at for kind in numbers for at in chance.sample(kind, each))]
     if len(found) <= drawing.most:
         return list(found)
-    chance = random.Random(drawing.seed + index)  # noqa: S311  # a sample, no secret
-    if not drawing.balance:
-        return [found[number] for number in sorted(chance.sample(range(len(found)), drawing.most))]
-    numbers = {result: [at for at, one in enumerate(found) if one.result == result] for result in (RIGHT, WRONG)}
-    right, wrong = _shares(len(numbers[RIGHT]), len(numbers[WRONG]), drawing.most, odd=chance.randrange(2))
-    chosen = chance.sample(numbers[RIGHT], right) + chance.sample(numbers[WRONG], wrong)
-    return [found[number] for number in sorted(chosen)]
-
-
-def _shares(right: int, wrong: int, most: int, *, odd: int) -> tuple[int, int]:
-    """How many of each: halves, the odd one by chance; what one kind has not, the other gives."""
-    wanted = most // 2 + (most % 2) * odd
-    wanted = max(min(right, wanted), most - wrong)
-    return wanted, most - wanted
+    return [found[number] for number in sorted(chance.sample(range(len(found)), drawing.most))]
 
 
 def critique_rows(row: Mapping[str, Any], place: int, chosen: Sequence[Candidate]) -> Iterator[dict[str, Json]]:

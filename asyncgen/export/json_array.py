@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
+from asyncgen.core.text import repaired
 from asyncgen.core.types import Json
 from asyncgen.export.files import whole_file
 from asyncgen.store.line import dump
@@ -22,6 +23,8 @@ from asyncgen.store.line import dump
 BLOCK = 4 << 20
 """Bytes that are read at once."""
 BOM = b"\xef\xbb\xbf"
+_LARGE = 1 << 63
+"""Integers up to here, and twice as far from 0 on, are orjson's."""
 _WRITTEN = 1 << 20
 """Bytes that are written at once."""
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
@@ -60,12 +63,13 @@ def read_elements(path: Path) -> Iterator[Element]:
 
 
 def parse_element(text: bytes) -> dict[str, Any]:
-    """orjson where it can; Python's own parser takes NaN and lone surrogates, which many writers leave.
+    """orjson where it can; Python's own parser takes NaN and lone surrogates, which many writers leave, and integers of
+    any size.
 
     Raises ValueError, also for JSON that is no object or too deep.
     """
     try:
-        value = orjson.loads(text)
+        value = _exact(orjson.loads(text), text)
     except ValueError:
         try:
             value = json.loads(text)
@@ -74,6 +78,54 @@ def parse_element(text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"it is a JSON {type(value).__name__}, not an object")  # noqa: TRY004  # content, not a type
     return value
+
+
+def _exact(value: Any, text: bytes) -> Any:
+    """What orjson made of this text; again by Python's own parser where it may have made floats of large integers."""
+    if not _has_large_float(value):
+        return value
+    try:
+        return json.loads(text)
+    except (RecursionError, ValueError):  # of thousands of digits
+        return value
+
+
+def _has_large_float(value: Any) -> bool:
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        kind = type(part)
+        if kind is str:
+            continue
+        if kind is dict:
+            parts += part.values()
+        elif kind is list:
+            parts += part
+        elif kind is float and abs(part) >= _LARGE:
+            return True
+    return False
+
+
+def _encoded(value: Mapping[str, Json]) -> bytes:
+    """As `store.line.dump`, but that integers keep all their digits."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        try:
+            return orjson.dumps(_with_digits(value))
+        except (orjson.JSONEncodeError, RecursionError):
+            return dump(value)
+
+
+def _with_digits(value: Any) -> Any:
+    """Large integers as pieces of JSON, texts as they can be written. Raises RecursionError where it is too deep."""
+    if type(value) is str:
+        return repaired(value)
+    if type(value) is int and not -_LARGE <= value < 2 * _LARGE:
+        return orjson.Fragment(str(value))
+    if type(value) is list:
+        return [_with_digits(part) for part in value]
+    return {repaired(key): _with_digits(part) for key, part in value.items()} if type(value) is dict else value
 
 
 class ArrayWriter:
@@ -87,7 +139,7 @@ class ArrayWriter:
 
     def add(self, value: Mapping[str, Json]) -> None:
         """One object. Raises OSError."""
-        text = dump(value)
+        text = _encoded(value)
         self._pieces += (b",\n" if self.elements else b"[\n", text)
         self._size += len(text)
         self.elements += 1
@@ -214,7 +266,7 @@ def _element(window: _Window, at: int, between: bytes, number: int) -> tuple[int
     if between and (guess := window.data.find(between, at)) >= 0:
         text = window.data[at : guess + 1]
         try:
-            return at, Element(window.base + at, len(text), orjson.loads(text))
+            return at, Element(window.base + at, len(text), _exact(orjson.loads(text), text))
         except ValueError:
             pass  # another object ends like this, or it has what only Python's parser takes
     while (end := _closing(window.data, at)) < 0:

@@ -31,7 +31,9 @@ class Outcome(StrEnum):
     MIXED = "mixed"
     """Kept: for a model at least it has right and wrong solutions."""
     DIFFER = "differ"
-    """Models differ, and none is mixed: one all right, another all wrong or unknown. Kept, unless strict."""
+    """No model is mixed; one is all right, another all wrong or unknown. Kept, unless strict."""
+    WRONG_OR_UNKNOWN = "wrong_or_unknown"
+    """One model is all wrong, for the others nothing is known. Kept, unless strict."""
     ALL_RIGHT = "all_right"
     ALL_WRONG = "all_wrong"
     UNKNOWN = "unknown"
@@ -55,12 +57,14 @@ def outcome_of(classes: Sequence[Class]) -> Outcome:
     """Of a question's classes, one a model."""
     if Class.MIXED in classes:
         return Outcome.MIXED
-    return Outcome.DIFFER if len(set(classes)) > 1 else Outcome(classes[0])
+    if len(set(classes)) == 1:
+        return Outcome(classes[0])
+    return Outcome.DIFFER if Class.ALL_RIGHT in classes else Outcome.WRONG_OR_UNKNOWN
 
 
 def is_kept(outcome: Outcome, *, strict: bool) -> bool:
     """Whether such a question is in the filtered file."""
-    return outcome is Outcome.MIXED or (outcome is Outcome.DIFFER and not strict)
+    return outcome is Outcome.MIXED or (outcome in {Outcome.DIFFER, Outcome.WRONG_OR_UNKNOWN} and not strict)
 
 
 def filtered_row(row: Mapping[str, Json], found: Mapping[str, Solutions]) -> dict[str, Json]:

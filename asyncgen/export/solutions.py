@@ -21,6 +21,8 @@ MODEL_NAME, MODEL_SOLUTIONS, MODEL_RESULTS = "model_name", "model_solutions", "m
 CHUNK_ID, CHUNK_INDEX = "chunk_id", "chunk_index"
 ADDED = frozenset({MODEL_NAME, MODEL_SOLUTIONS, MODEL_RESULTS, CHUNK_ID, CHUNK_INDEX})
 """What a row of solutions has over the dataset's row."""
+ROW_INDEX = "row_index"
+"""Where a row's index stands that cannot stand in its `extra_info`, since there is something else there."""
 _KNOWN = frozenset(RESULTS)
 
 Row: TypeAlias = Mapping[str, Json]
@@ -54,22 +56,37 @@ class Solutions:
 
 
 def row_index(row: Row, position: int) -> int:
-    """`extra_info.index` where it is a whole number, also one that is written as a text; else the position."""
+    """`extra_info.index` where it is a whole number, also one that is written as a text; where something else stands
+    there, or in the place of `extra_info`, the same of `row_index`; else the position."""
     extra = row.get("extra_info")
-    found = extra.get("index") if isinstance(extra, Mapping) else None
-    if isinstance(found, bool) or found is None:
-        return position
-    if isinstance(found, str):
-        return int(found) if found.isdecimal() and len(found) <= 15 else position
-    return int(found) if isinstance(found, int | float) and 0 <= found < 1 << 48 and found == int(found) else position
+    found = _whole_number(extra.get("index") if isinstance(extra, Mapping) else None)
+    if found is None and _is_taken(extra):
+        found = _whole_number(row.get(ROW_INDEX))
+    return position if found is None else found
+
+
+def _whole_number(value: Json) -> int | None:
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() and len(value) <= 15 else None
+    return int(value) if isinstance(value, int | float) and 0 <= value < 1 << 48 and value == int(value) else None
+
+
+def _is_taken(extra: Json) -> bool:
+    """Whether an index in `extra_info` would take the place of something of the row's own."""
+    return extra.get("index") is not None if isinstance(extra, Mapping) else extra is not None
 
 
 def with_index(row: Row, index: int) -> dict[str, Json]:
-    """The row, with its index in `extra_info` where it has none there: its place in a file is another one."""
+    """The row, with its index where `row_index` finds it, since its place in a file is another one: nothing that the
+    dataset has is lost."""
     if row_index(row, -1) == index:
         return dict(row)
     extra = row.get("extra_info")
-    return {**row, "extra_info": {**(extra if isinstance(extra, Mapping) else {}), "index": index}}
+    if not _is_taken(extra):
+        return {**row, "extra_info": {**(extra or {}), "index": index}}
+    return {**row, ROW_INDEX: index} if row.get(ROW_INDEX) is None else dict(row)
 
 
 def truth_of(row: Row) -> str:

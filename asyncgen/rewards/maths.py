@@ -35,14 +35,14 @@ _NUMBER = re.compile(r"(?<![\w.,])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
 
 
 def answer_of(text: str, rule: Rule = "verify") -> str:
-    r"""The answer in a solution, thinking aside; `""` if there is none.
+    r"""The answer in a solution; `""` if there is none.
 
-    The last `\boxed{}`; else, as `math-verify` orders it, what follows the last `answer is`, else the last formula,
-    else the last number. `original`: `maths_original.original_answer`.
+    The last `\boxed{}` behind the thinking; else, as `math-verify` orders it, what follows the last `answer is`, else
+    the last formula, else the last number. `original`: `maths_original.original_answer` of the whole text.
     """
-    text = text.rpartition("</think>")[2].partition("<think>")[0]
     if rule == "original":
         return original_answer(text)
+    text = text.rpartition("</think>")[2].partition("<think>")[0]
     boxed = last_boxed(text)
     return _unboxed(text[-_TAIL:]) if boxed is None else boxed
 
@@ -117,7 +117,7 @@ class MathReward:
         """The scores. Raises EpisodeError(bad_sample) where the row has no true answer."""
         if is_truncated(trace):
             return {"score": 0.0, "parse_success": bool(trace.answer), "truncated": True}
-        answer = original_answer(trace.final_response) if self.rule == "original" else trace.answer
+        answer = original_answer(_response(trace)) if self.rule == "original" else trace.answer
         if not answer:
             return dict(self.failure)
         verdict = await self._verdict(context, answer, math_truth(sample.data))
@@ -137,6 +137,12 @@ class MathReward:
 
 math_scores: Final = MathReward()
 """A task's reward as it is."""
+
+
+def _response(trace: Trace) -> str:
+    """The last turn's whole response, thinking and all."""
+    turns = trace.conversation_history
+    return turns[-1].response if turns else trace.final_response
 
 
 def is_truncated(trace: Trace) -> bool:

@@ -9,10 +9,12 @@ Knows which brackets matter and where order does. Three-valued: what can be told
     \{1, 2\}                in any order, also without braces
     (1, 2)                  in this order, also without brackets, as a vector or a column
     [1, 2), (1, 2] …        the same brackets
-    x = 1                   `1` too, but not `y = 1`
-    x > 1                   `(1, \infty)` too
+    \{5\}                   `5` too
+    x = 1                   `1` too, but not `y = 1`; of `2x = 6` neither side alone
+    x > 1                   `(1, \infty)` too; `x < 1, x > 2` as a union
     50\%                    `50` and `0.5` too
-    5 \text{ cm}            `5` too, but not `5 m`
+    5 \text{ cm}            `5` too, but not `5 m`; words that are no unit count things, and must be the same
+    AB                      `A, B` too, as letters of choices; never `BA`
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from asyncgen.rewards.maths_relations import RELATION, are_named, assigned, by_name, ranges, split, united, values
 from asyncgen.rewards.maths_text import DEEPEST, LONGEST, bare, compact, depth, folded, is_wordy, plain
-from asyncgen.rewards.maths_units import PERCENT, split_unit, units_agree
+from asyncgen.rewards.maths_units import is_percent, quantities, split_unit, units_agree
 from asyncgen.rewards.maths_value import same_value
 from asyncgen.rewards.text import last_boxed
 
@@ -39,16 +42,22 @@ _OPENERS, _CLOSERS = "{([", "})]"
 _JOIN = re.compile(r"\s*(?:,?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}|,?\s+(?:and|or)\s+|\\lor(?![A-Za-z])|;)\s*")
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _IN_BRACKETS = re.compile(r"[(\[]\s*(\\begin\{(array|matrix)\}.*\\end\{\2\})\s*[)\]]", re.DOTALL)
-_ASSIGNED = re.compile(r"([A-Za-z]|\\[a-zA-Z]+)(_(?:\w|\{\w+\}))?(\(\w\))?\s*(?:=|\\in(?![A-Za-z]))\s*(.+)", re.DOTALL)
 _BOTH_SIGNS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
-_BEFORE_THOUSANDS = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?:,\d{3})*\Z")
-_THOUSANDS = re.compile(r",\d{3}(?!\d)")
-_NAME = re.compile(r"[A-Za-z](?:_\w)?|\\[a-z]+")
-_INEQUALITY = re.compile(r"\s*(<|>|\\le(?![a-z])|\\ge(?![a-z]))\s*")
-_CLOCK = re.compile(r"(\d{1,2}:\d{2})\s*(am|pm)?")
-_FLIPPED: Final = {">": "<", r"\ge": r"\le"}
-_INTERVAL = re.compile(r"[(\[][^()\[\]]*,[^()\[\]]*[)\]]")
-_RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in|lt|gt|approx|equiv)(?![A-Za-z])")
+_CLOCK = re.compile(r"(\d{1,2}:\d{2})\s*(am|pm)?", re.IGNORECASE)
+_WHOLE = re.compile(
+    r"(?:,|\(|\s|\\text\s*\{[\s,]*(?:where|for|with|and)?(?:\s(?:any|all|some))?\s*\})\s*(?:(?:where|for)\s+)?\(?([a-z])\s*"
+    r"(?:\\in\s*\\mathbb\s*\{?Z\}?|\\text\s*\{\s*(?:is\s)?(?:an\s|any\s)?integer\s*\}|is an integer)\s*\)?\Z"
+)
+_PHRASES: Final = {
+    **dict.fromkeys(("all real numbers", "all reals", "the set of all real numbers"), r"\mathbb{R}"),
+    **dict.fromkeys(
+        ("no solution", "no solutions", "there is no solution", "there are no solutions", "empty set", "the empty set"),
+        r"\emptyset",
+    ),
+    **dict.fromkeys(("no real solution", "no real solutions"), r"\text{no real solution}"),
+}
+_CAPITALS = re.compile(r"[A-Z]{2,}")
+_LETTERS = re.compile(r"[A-J](?:,[A-J])*|\([A-J]\)(?:,\([A-J]\))*|[A-J]{2,}")
 _CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\s+)?(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])(?=$|[).:]))[).:]*\s*(.*)",
     re.IGNORECASE | re.DOTALL,
@@ -62,6 +71,11 @@ class _Collection:
     opening: str
     closing: str
     parts: tuple[str, ...]
+
+    @property
+    def is_alone(self) -> bool:
+        r"""A set of one: `\{5\}`, which may be meant as 5; `\{\emptyset\}` may not be meant as `\emptyset`."""
+        return self.opening == SET and len(self.parts) == 1 and r"\emptyset" not in self.parts
 
 
 def undecided(_one: str, _other: str) -> bool | None:
@@ -78,17 +92,37 @@ def same_answer(answer: str, truth: str, leaf: Leaf = undecided) -> bool | None:
     answer, truth = _read(answer), _read(truth)
     if not compact(answer) or not compact(truth):
         return False
-    verdict = _same_choice(answer, truth)
+    verdict = _same_letters(answer, truth)
+    if verdict is None:
+        verdict = _same_choice(answer, truth)
     return _same(answer, truth, leaf) if verdict is None else verdict
 
 
 @lru_cache(maxsize=4096)
 def _read(text: str) -> str:
-    """In plain spelling, `and` and `or` as commas."""
-    text = _JOIN.sub(", ", plain(last_boxed(text) or text if "boxed" in text else text))
+    """In plain spelling, `and` and `or` as commas, some phrases as signs."""
+    text = plain(last_boxed(text) or text if "boxed" in text or "fbox" in text else text)
+    text = united(_JOIN.sub(", ", _without_whole(text)))
     while text.startswith("{") and text.endswith("}") and _is_one_group(text, "{", "}"):
         text = text[1:-1].strip()
-    return text
+    return _PHRASES.get(folded(text), text) if is_wordy(text) else text
+
+
+def _without_whole(text: str) -> str:
+    r"""`k\pi, k \in \mathbb{Z}` without what goes without saying."""
+    if "Z" not in text and "integer" not in text:
+        return text
+    match = _WHOLE.search(text)
+    return text[: match.start()].rstrip(", ") if match and match[1] in text[: match.start()] else text
+
+
+def _same_letters(answer: str, truth: str) -> bool | None:
+    """Several choices: `A, B, D` is `ABD`, where one of them is written with commas and the other without."""
+    ours, theirs = (bare(text).replace(" ", "") for text in (answer, truth))
+    if ("," in ours) == ("," in theirs) or not _LETTERS.fullmatch(ours) or not _LETTERS.fullmatch(theirs):
+        return None
+    one, other = (sorted(re.sub(r"[(),]", "", text)) for text in (ours, theirs))
+    return one == other and len(set(one)) == len(one)
 
 
 def _same_choice(answer: str, truth: str) -> bool | None:
@@ -109,10 +143,14 @@ def _same(answer: str, truth: str, leaf: Leaf) -> bool | None:
     """Of two plain texts."""
     if compact(answer) == compact(truth):
         return True
-    answer, truth = _ranges(*_values(answer, truth))
-    if compact(answer) == compact(truth):
+    answer, truth = ranges(*values(answer, truth))
+    if compact(bare(answer)) == compact(bare(truth)):
         return True
     ours, theirs = _collection(answer), _collection(truth)
+    if ours and ours.is_alone and not (theirs and theirs.opening == SET):
+        return _same(ours.parts[0], truth, leaf)
+    if theirs and theirs.is_alone and not (ours and ours.opening == SET):
+        return _same(answer, theirs.parts[0], leaf)
     if ours is None and theirs is None:
         return _same_single(answer, truth, leaf)
     verdict = _same_collection(ours or _again(answer, theirs), theirs or _again(truth, ours), leaf)
@@ -123,89 +161,57 @@ def _same(answer: str, truth: str, leaf: Leaf) -> bool | None:
     return leaf(answer, truth)
 
 
-def _values(answer: str, truth: str) -> tuple[str, str]:
-    """Without `x =` where only one of them has it, or both the same. Of an answer that shows how it was come by
-    (`2 + 3 = 5`) the last value."""
-    ours, theirs = _assigned(answer), _assigned(truth)
-    if ours and theirs and ours[0] == theirs[0]:
-        return ours[1], theirs[1]
-    if not _RELATION.search(truth):
-        last = answer.rpartition("=")[2].strip()
-        if ours or (last and "," not in answer and set(_RELATION.findall(answer)) == {"="}):
-            return (ours[1] if ours else last), truth
-    if theirs and not _RELATION.search(answer):
-        return answer, theirs[1]
-    return answer, truth
-
-
-def _ranges(answer: str, truth: str) -> tuple[str, str]:
-    """Inequalities as intervals, where both are of one letter, or the other one is an interval."""
-    ours, theirs = _interval(answer), _interval(truth)
-    if ours and theirs:
-        return (ours[1], theirs[1]) if ours[0] == theirs[0] else (answer, truth)
-    if ours and _INTERVAL.fullmatch(truth):
-        return ours[1], truth
-    if theirs and _INTERVAL.fullmatch(answer):
-        return answer, theirs[1]
-    return answer, truth
-
-
-def _interval(text: str) -> tuple[str, str] | None:
-    """The letter and the interval of `x < 3`, `3 > x`, `1 < x \\le 3`."""
-    sides = _INEQUALITY.split(text)
-    if len(sides) not in {3, 5} or not all(sides) or "," in text:
-        return None
-    if sides[1] in {">", r"\ge"}:
-        sides = [_FLIPPED.get(side, side) for side in reversed(sides)]
-    if any(sign not in {"<", r"\le"} for sign in sides[1::2]):
-        return None
-    if len(sides) == 3:
-        sides = [r"-\infty", "<", *sides] if _NAME.fullmatch(sides[0]) else [*sides, "<", r"\infty"]
-    low, first, name, second, high = sides
-    if not _NAME.fullmatch(name) or name in low + high.replace(r"\infty", ""):
-        return None
-    return name, f"{'(' if first == '<' else '['}{low}, {high}{')' if second == '<' else ']'}"
-
-
-def _assigned(text: str) -> tuple[str, str] | None:
-    """The name and the value of `x = value`, where nothing else is said."""
-    match = _ASSIGNED.fullmatch(text)
-    if not match or _RELATION.search(match[4]):
-        return None
-    return f"{match[1]}{match[2] or ''}", match[4].strip()
-
-
 def _same_single(answer: str, truth: str, leaf: Leaf) -> bool | None:
     """Neither is a collection."""
-    names = _assigned(answer), _assigned(truth)
-    if (names[0] and names[1]) or ("=" in truth and not _RELATION.search(answer)):
+    if (assigned(answer) and assigned(truth)) or _is_half(answer, truth) or _is_half(truth, answer):
         return False  # values of two names; one side of an equation, which is not the equation
-    unions = _split(answer, r"\cup"), _split(truth, r"\cup")
+    unions = split(answer, r"\cup"), split(truth, r"\cup")
     if len(unions[0]) == len(unions[1]) > 1 and _in_any_order(*unions, leaf):
         return True
+    verdict = _same_words(answer, truth)
+    if verdict is not None:
+        return verdict
     (ours, unit), (theirs, other_unit) = split_unit(answer), split_unit(truth)
-    clocks = _CLOCK.fullmatch(bare(answer)), _CLOCK.fullmatch(bare(truth))
-    if clocks[0] and clocks[1] and (clocks[0][2] or clocks[1][2]):
-        return clocks[0][1] == clocks[1][1] and (not clocks[0][2] or not clocks[1][2] or clocks[0][2] == clocks[1][2])
     if is_wordy(ours) or is_wordy(theirs):
         return folded(answer) == folded(truth)
-    verdict = None if _RELATION.search(answer + truth) else _same_quantity(ours, unit, theirs, other_unit)
+    if {unit, other_unit} == {"cent", "dollar"}:
+        return same_value(f"({ours})/100" if unit == "cent" else ours, theirs if unit == "cent" else f"({theirs})/100")
+    verdict = None if RELATION.search(answer + truth) else _same_quantity(ours, unit, theirs, other_unit)
     if verdict is not None:
         return verdict
     if not units_agree(unit, other_unit):
         return False
-    if PERCENT in {unit, other_unit} and unit != other_unit:
+    if is_percent(unit) != is_percent(other_unit):
         return leaf(answer.replace("%", r"\%"), truth.replace("%", r"\%"))
     if compact(ours) == compact(theirs):
         return True
     return leaf(ours, theirs)
 
 
+def _is_half(equation: str, side: str) -> bool:
+    return "=" in equation and not RELATION.search(side)
+
+
+def _same_words(answer: str, truth: str) -> bool | None:
+    """Of clocks, words in capitals and `5 ft 6 in`; None for anything else."""
+    ours, theirs = bare(answer), bare(truth)
+    clocks = _CLOCK.fullmatch(ours), _CLOCK.fullmatch(theirs)
+    if clocks[0] and clocks[1] and (clocks[0][2] or clocks[1][2]):
+        halves = {(clock[2] or "").casefold() for clock in clocks if clock}
+        return clocks[0][1] == clocks[1][1] and halves != {"am", "pm"}
+    if _CAPITALS.fullmatch(ours) and _CAPITALS.fullmatch(theirs):
+        return ours == theirs  # `IX` is no product
+    measured = quantities(ours), quantities(theirs)
+    if measured[0] or measured[1]:
+        return measured[0] == measured[1]
+    return None
+
+
 def _same_quantity(ours: str, unit: str, theirs: str, other_unit: str) -> bool | None:
     """Values, and whether the units speak against it. A percentage may be meant as it is written, or as a hundredth."""
-    if PERCENT in {unit, other_unit} and unit != other_unit:
-        hundredth = f"({ours})/100" if unit == PERCENT else ours, f"({theirs})/100" if other_unit == PERCENT else theirs
-        verdicts = same_value(ours, theirs), same_value(*hundredth)
+    if is_percent(unit) != is_percent(other_unit) and units_agree(unit, other_unit):
+        pair = (f"({ours})/100", theirs) if is_percent(unit) else (ours, f"({theirs})/100")
+        verdicts = same_value(ours, theirs), same_value(*pair)
         return True if any(verdicts) else None if None in verdicts else False
     verdict = same_value(ours, theirs)
     return units_agree(unit, other_unit) if verdict else verdict
@@ -223,20 +229,14 @@ def _same_collection(answer: _Collection | str, truth: _Collection | str, leaf: 
     if truth.opening == SET:
         return _in_any_order(answer.parts, truth.parts, leaf) if answer.opening in {SET, LIST} else False
     if truth.opening == LIST:
-        if answer.opening in {SET, LIST} and _are_named(answer.parts) == _are_named(truth.parts):
+        if answer.opening in {SET, LIST} and are_named(answer.parts) == are_named(truth.parts):
             return _in_any_order(answer.parts, truth.parts, leaf)
-        return _in_order(answer.parts, truth.parts, leaf)
+        return _in_order(by_name(answer.parts), by_name(truth.parts), leaf)
     brackets, true_brackets = (answer.opening, answer.closing), (truth.opening, truth.closing)
     is_bare = answer.opening == LIST or brackets in _ORDERED
     if brackets == true_brackets or (is_bare and true_brackets in _ORDERED):
-        return _in_order(answer.parts, truth.parts, leaf)
+        return _in_order(by_name(answer.parts), by_name(truth.parts), leaf)
     return False
-
-
-def _are_named(parts: Sequence[str]) -> bool:
-    """`x = 1, y = 2`: each part says of which letter it is the value."""
-    names = [found[0] for part in parts if (found := _assigned(part))]
-    return len(set(names)) == len(parts)
 
 
 def _in_order(answer: Sequence[str], truth: Sequence[str], leaf: Leaf) -> bool | None:
@@ -279,7 +279,7 @@ def _collection(text: str) -> _Collection | None:
             return _Collection("column", "column", tuple(row[0] for row in cells))
         shape = f"{len(cells)}x{len(cells[0]) if cells else 0}"
         return _Collection(MATRIX, shape, (shape, *(cell for row in cells for cell in row)))
-    parts = _split(text, ",")
+    parts = split(text, ",")
     if len(parts) > 1 or _BOTH_SIGNS.search(text):
         named = [both for part in parts for both in _both_signs(part)]
         return _Collection(LIST, "", tuple(_spread(named))) if 1 < len(named) <= MOST_PARTS else None
@@ -287,7 +287,7 @@ def _collection(text: str) -> _Collection | None:
         for closing in closings:
             if text.startswith(opening) and text.endswith(closing):
                 inside = text[len(opening) : -len(closing)]
-                inner = _split(inside, ",", thousands=", " in inside)  # `(0,180)` is a pair
+                inner = split(inside, ",", thousands=", " in inside)  # `(0,180)` is a pair
                 if _is_one_group(text, opening, closing) and (len(inner) > 1 or opening == SET):
                     signs = [both for part in inner for both in _both_signs(part)] if opening == SET else inner
                     return _Collection(opening, closing, tuple(signs)) if len(signs) <= MOST_PARTS else None
@@ -312,8 +312,8 @@ def _is_one_group(text: str, opening: str, closing: str) -> bool:
 
 def _spread(parts: Sequence[str]) -> list[str]:
     """`x = 1, 2` says that x is 1 or 2."""
-    first = _assigned(parts[0])
-    if first and not any(_RELATION.search(part) for part in parts[1:]):
+    first = assigned(parts[0])
+    if first and not any(RELATION.search(part) for part in parts[1:]):
         return [first[1], *parts[1:]]
     return list(parts)
 
@@ -333,25 +333,3 @@ def _again(text: str, other: _Collection | None) -> _Collection | str:
     parts = tuple(part.strip() for part in text.split(","))
     fits = other and re.fullmatch(r"[-\d,. ]+", text) and len(parts) == len(other.parts) > 1
     return _Collection(LIST, "", parts) if fits else text
-
-
-def _split(text: str, mark: str, *, thousands: bool = True) -> list[str]:
-    """At the marks that stand in no brackets; a comma between thousands is none, where there may be such."""
-    parts, level, start = [], 0, 0
-    place = 0
-    while place < len(text):
-        one = text[place]
-        level += (one in _OPENERS) - (one in _CLOSERS)
-        if level == 0 and text.startswith(mark, place) and not (thousands and _is_thousands(text, place)):
-            parts.append(text[start:place].strip())
-            start = place = place + len(mark)
-            continue
-        place += 1
-    parts.append(text[start:].strip())
-    return parts if all(parts) else [text]
-
-
-def _is_thousands(text: str, place: int) -> bool:
-    """Whether the mark at this place is the comma of `1,234`."""
-    before = _BEFORE_THOUSANDS.search(text, max(0, place - 40), place)
-    return bool(before) and bool(_THOUSANDS.match(text, place))

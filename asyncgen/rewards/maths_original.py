@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_BOX = re.compile(r"\\boxed\{([^}]*)\}")
+_BOX = "\\boxed{"
 _THEREFORE: Final = ("therefore", "so", "hence", "thus")
 _PHRASES: Final = (
     re.compile(r"[Tt]he answer is\s*([^\n.,;]+)"),
@@ -22,11 +22,17 @@ _SHORT = 50
 """Characters of a line that is no answer any more."""
 _DROPPED = re.compile(r"[^\w\-+./()]")
 _NEAR = 1e-6
+_LONGEST = 1_000_000
+"""Characters of a solution that are read."""
 
 
 def original_answer(text: str) -> str:
-    """What the scripts read as the answer of a solution; `""` if nothing."""
-    for pattern in (_BOX, *_PHRASES):
+    """What the scripts read as the answer of a whole response, thinking and all; `""` if nothing."""
+    text = text[:_LONGEST]
+    # As `\\boxed\{([^}]*)\}` would find it, which looks for a brace that is not there once for each box.
+    if (start := text.find(_BOX)) >= 0 and (end := text.find("}", start)) >= 0:
+        return text[start + len(_BOX) : end].strip()
+    for pattern in _PHRASES:
         if match := pattern.search(text):
             return match[1].strip()
     lines = (line.strip() for line in reversed(text.strip().split("\n")))

@@ -6,7 +6,9 @@ means.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Final
 
 from asyncgen.core.errors import EpisodeError, FailReason, InputError
@@ -63,7 +65,9 @@ def _at(data: Mapping[str, Json], place: str) -> Json:
 
 
 def _text(value: Json) -> str:
-    """A number counts as it is written; a truth value does not."""
+    """A number counts as it is written, without an exponent; a truth value does not."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
+    if isinstance(value, float) and math.isfinite(value):
+        return format(Decimal(repr(value)), "f")
     return str(value).strip()

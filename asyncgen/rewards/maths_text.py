@@ -7,6 +7,8 @@ text is a model's; every expression here is linear in it, or its length is bound
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Final
 
 LONGEST = 2_000
@@ -28,19 +30,45 @@ _SIGNS: Final = str.maketrans(
         "₀": "_0", "₁": "_1", "₂": "_2", "₃": "_3", "₄": "_4", "₅": "_5", "₆": "_6", "₇": "_7", "₈": "_8", "₉": "_9",
         "，": ",", "、": ",", "；": ";", "。": ".", "：": ":", "“": "", "”": "", '"': "", "‘": "'", "’": "'", "′": "'",
         "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u3000": " ", "\u200b": "", "…": r"\ldots ", "⟨": "(",
-        "⟩": ")", "€": "", "£": "", "¥": "", "₹": "",
+        "⟩": ")", "€": r"\euro ", "£": r"\pound ", "¥": r"\yen ", "₹": r"\rupee ", "¢": r" \text{ cents}",
+        "ℤ": r"\mathbb{Z}", "≡": r"\equiv ", "µ": "μ",
     }
 )  # fmt: skip
 
+_MODULO = re.compile(
+    r"\(?\s*(?:\\[pb]?mod(?![A-Za-z])|\\text\s*\{\s*mod(?:ulo)?\s*\}|(?<![A-Za-z\\])mod(?:ulo)?(?![A-Za-z]))"
+    r"\s*(?:\{\s*(\w+)\s*\}|(\w+))(?:\s*\))?"
+)
+
+
+_SCIENTIFIC = re.compile(r"(?<![\w.\\^])(\d+\.\d+[eE][-+]?\d{1,2}|\d+(?:[eE]\+?\d{1,2}|[eE]-\d\d|E-\d))(?![\w.])")
+"""Not `2e-3`, which may be 2e less 3."""
+
+
+def _digits(found: re.Match[str]) -> str:
+    """`1.5e3` without its exponent."""
+    return format(Decimal(found[0]), "f")
+
+
+def _joined(found: re.Match[str]) -> str:
+    """`1 000` without its blank."""
+    return found[1].replace(" ", "")
+
+
 _FUNCTION = "((?:arc)?(?:sin|cos|tan)h?|cot|csc|log|ln|exp|sqrt|infty|pi)"
-_REPLACED: Final = (
+_REPLACED: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
     (re.compile(r"(?<!\\)\\!"), ""),
+    (re.compile(r"\\\$|(?<![^\s=(+-])\$(?=\d[^$]*\Z)"), r"\\dollar "),
+    (re.compile(r"(?<=[\w)}])\*\*(-?\d+|[A-Za-z](?!\w))(?!\*)"), r"^{\1}"),
+    (re.compile(r"(?<=[\w)}])\*\*(?=\()"), "^"),
     (re.compile(r"(?<=\d)(?:\{,\}|\\[,!;: ]|~)(?=\d{3}(?!\d))"), ""),  # thousands
     (re.compile(r"\{,\}"), ","),
     (re.compile(r"(?<!\\)\\[()\[\]]|\\?\$|`|\*\*"), ""),
     (re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|middle)(?![A-Za-z])\s*\.?"), ""),
     (re.compile(r"\\(?:displaystyle|textstyle|limits|nolimits|phantom\{[^{}]*\}|hspace\*?\{[^{}]*\})(?![A-Za-z])"), ""),
     (re.compile(r"(?<!\\)\\[,;:> ]|~|\\q?quad(?![A-Za-z])|\\(?:thin|med|thick)space(?![A-Za-z])"), " "),
+    (re.compile(r"\{([^{}]*)\\choose(?![A-Za-z])\s*([^{}]*)\}"), r"\\binom{\1}{\2}"),
+    (re.compile(r"\\(?:l|c)?dots[bcio]?(?![A-Za-z])|(?<=,)\s*\.\.\.(?=\s*,)"), r"\\ldots "),
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"\\[dt]binom(?![A-Za-z])"), r"\\binom"),
     (re.compile(r"\\leq(?:slant)?(?![A-Za-z])|<=|=<"), r"\\le "),
@@ -61,6 +89,13 @@ _REPLACED: Final = (
     (re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|up)|math(?:rm|bf|it|sf|tt)|[mh]box|operatorname\*?)\s*\{"), r"\\text{"),
     (re.compile(r"\{\\(?:rm|bf|it|sf|tt)\s+([^{}]*)\}"), r"\\text{\1}"),
     (re.compile(r"\\text\s*\{\s*\}"), ""),
+    (re.compile(r"(?<![\w^}])\\text\s*\{\s*([-+]?\d[^{}]*)\}"), r" \1 "),  # `\text{5 apples}`
+    (re.compile(r"(?<![\w.,}/])([1-9]\d{0,2}(?: \d{3})+)(?!\d|[,.]\d|\s*[/\\^])"), _joined),  # `1 000`
+    (re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)"), r"\\times "),
+    (_SCIENTIFIC, _digits),
+    (re.compile(r"(?<=\d)\s*\^\s*\{\s*(?:\\text\s*\{\s*(?:st|nd|rd|th)\s*\}|st|nd|rd|th)\s*\}"), ""),  # `7^{th}`
+    (re.compile(r"(?<=\d)(?:\s*(?:\^\s*)?\\text\s*\{\s*(?:st|nd|rd|th)\s*\}|(?:st|nd|rd|th)(?![A-Za-z]))"), ""),
+    (_MODULO, r" \\pmod{\1\2}"),
     (re.compile(r"\\text\s*\{\s*(?:percent|percentage|%|\\%)\s*\}|\\%|(?<![A-Za-z])(?:percent|pct)(?![A-Za-z])"), "%"),
     (re.compile(r"\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\(?:circ|degree)(?![A-Za-z]))|\\degree(?![a-z])"), r"^\\circ "),
     (re.compile(rf"(?<![\\A-Za-z]){_FUNCTION}(?![A-Za-z])"), r"\\\1"),
@@ -72,7 +107,7 @@ _REPLACED: Final = (
     (re.compile(r"([\^_])\s*\{\s*(\w)\s*\}"), r"\1\2"),
     (re.compile(r"\+(?=\s*\\infty)"), ""),
     (re.compile(r"\bU\b(?=\s*[\[(])"), r"\\cup"),
-    (re.compile(r"(?<=[ap])\.\s?m\b\.?"), "m"),
+    (re.compile(r"(?<=[ap])\.\s?m\b\.?", re.IGNORECASE), "m"),
     (re.compile(r"\s+"), " "),
 )  # fmt: skip
 """In this order."""
@@ -112,7 +147,7 @@ def is_wordy(text: str) -> bool:
 
 def folded(text: str) -> str:
     """The words and numbers of a text alone, without case: what counts of an answer in words."""
-    return _FOLDED.sub(" ", bare(text).replace("'", "").casefold()).strip()
+    return _FOLDED.sub(" ", bare(text.replace(r"\dollar ", "")).replace("'", "").casefold()).strip()
 
 
 def depth(text: str) -> int:

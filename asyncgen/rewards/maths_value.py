@@ -12,24 +12,30 @@ import math
 import re
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import Final
 
-Value: TypeAlias = Fraction | complex
+from asyncgen.rewards.maths_numbers import (
+    UndecidedError,
+    Value,
+    agree,
+    as_float,
+    binomial,
+    factorial,
+    of_function,
+    over,
+    plus,
+    power,
+    times,
+)
 
 MOST_TOKENS = 300
 DEEPEST = 25
-MOST_BITS = 8_192
-"""Of a number that is kept exactly."""
-LARGEST = 1e9
-"""Intermediate results beyond it have too few digits behind the point for a comparison."""
-EQUAL, APPROXIMATE, APART = 1e-10, 1e-6, 1e-7
-"""Relative differences: up to the first two texts are one value, up to the second where one is a rounded decimal, from
-the third on they are two."""
 
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|(\\[A-Za-z]+)|([A-Za-z](?:_(?:\w|\{\w+\}))?'*)|(\S))")
 _THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _REPEATING = re.compile(r"(\d+)\.(\d*)\s*\\(?:overline|bar|dot)\s*\{(\d+)\}")
 _DECIMAL = re.compile(r"\d\.\d|(?<!\d)\.\d")
+_EXPONENT = re.compile(r"(?<![\w.\\^])(\d+)e(-\d{1,3})(?![\w.])")
 _GREEK: Final = frozenset({
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "xi", "rho", "sigma",
     "tau", "phi", "psi", "omega",
@@ -44,10 +50,6 @@ _POINTS: Final = (0.73, 1.37, -1.19)
 """Around these the letters get their values; at the last one they are negative."""
 
 
-class UndecidedError(Exception):
-    """The text has no value that is known here."""
-
-
 def same_value(one: str, other: str) -> bool | None:
     """Whether two plain texts are one number, or one function of their letters; None: it cannot be told here."""
     try:
@@ -56,47 +58,44 @@ def same_value(one: str, other: str) -> bool | None:
         return None
 
 
+def real_value(text: str) -> float | None:
+    """The real number that a plain text without letters is; None where it is none, or not known here."""
+    if text.replace(" ", "") in {r"\infty", r"-\infty"}:
+        return -math.inf if "-" in text else math.inf
+    try:
+        reading = _Reading(text)
+        value = None if reading.letters else as_float(reading.value({}))
+    except (UndecidedError, ArithmeticError, ValueError, RecursionError):
+        return None
+    return value.real if value is not None and not value.imag else None
+
+
 def _same_value(one: str, other: str) -> bool | None:
+    """`2e-3` is a number with an exponent, or twice e less three: either may be meant."""
+    spellings = [(one, other)]
+    if _EXPONENT.search(one + " " + other):
+        spellings.append((_EXPONENT.sub(r"(\1*10^{\2})", one), _EXPONENT.sub(r"(\1*10^{\2})", other)))
+    verdicts = [_same_reading(*pair) for pair in spellings]
+    return True if any(verdicts) else None if None in verdicts else False
+
+
+def _same_reading(one: str, other: str) -> bool | None:
     readings = _Reading(one), _Reading(other)
     rounded = bool(_DECIMAL.search(one)), bool(_DECIMAL.search(other))
     letters = sorted(readings[0].letters | readings[1].letters)
     if not letters:
-        return _agree(readings[0].value({}), readings[1].value({}), rounded)
+        return agree(readings[0].value({}), readings[1].value({}), rounded)
     verdicts = []
     for point in _POINTS:
         values = {letter: point * (1 + 0.61803 * number) for number, letter in enumerate(letters)}
         try:
-            verdict = _agree(readings[0].value(values), readings[1].value(values), rounded)
+            verdict = agree(readings[0].value(values), readings[1].value(values), rounded)
         except (UndecidedError, ArithmeticError, ValueError):
             verdict = None
         if verdict is False and point > 0:
             return False
         verdicts.append(verdict)
     return True if all(verdicts) else None
-
-
-def _agree(one: Value, other: Value, rounded: tuple[bool, bool]) -> bool | None:
-    """Whether two values are one. A rounded decimal is compared to six digits with what is none, but whole numbers."""
-    if isinstance(one, Fraction) and isinstance(other, Fraction):
-        exact = other if rounded[0] else one
-        if one == other or rounded[0] == rounded[1] or exact.denominator == 1:
-            return one == other
-        return abs(one - other) <= abs(exact) * Fraction(1, 10**6)
-    one, other = _float(one), _float(other)
-    difference, scale = abs(one - other), max(abs(one), abs(other))
-    if difference <= EQUAL * scale or scale < 1e-13:
-        return True
-    if rounded[0] != rounded[1] and difference <= APPROXIMATE * scale:
-        return True
-    return False if difference > APART * scale and scale > 1e-6 else None
-
-
-def _float(value: Value) -> complex:
-    """Raises UndecidedError for what has too few digits as one."""
-    number = complex(value)
-    if not abs(number) <= LARGEST:  # NaN too
-        raise UndecidedError
-    return number
 
 
 class _Reading:
@@ -134,30 +133,30 @@ class _Reading:
         total = self._product()
         while sign := self._take("+", "-"):
             term = self._product()
-            total = _plus(total, term if sign == "+" else _times(term, Fraction(-1)))
+            total = plus(total, term if sign == "+" else times(term, Fraction(-1)))
         return total
 
     def _product(self) -> Value:
         if sign := self._take("-", "+"):
-            return _times(self._product(), Fraction(-1 if sign == "-" else 1))
+            return times(self._product(), Fraction(-1 if sign == "-" else 1))
         total = self._power()
         divided = False
         while True:
             if self._take("*", r"\cdot", r"\times"):
-                total = _times(total, self._signed())
+                total = times(total, self._signed())
             elif self._take("/", r"\div"):
-                total, divided = _over(total, self._signed()), True
+                total, divided = over(total, self._signed()), True
             elif self._starts_factor():
                 if divided:
                     raise UndecidedError  # 1/2x is one of two things
-                total = _times(total, self._power())
+                total = times(total, self._power())
             else:
                 return total
 
     def _signed(self) -> Value:
         sign = self._take("-", "+")
         value = self._power()
-        return _times(value, Fraction(-1)) if sign == "-" else value
+        return times(value, Fraction(-1)) if sign == "-" else value
 
     def _starts_factor(self) -> bool:
         if self._at >= len(self._tokens):
@@ -178,11 +177,11 @@ class _Reading:
     def _power(self) -> Value:
         base = self._base()
         while self._take("!"):
-            base = _factorial(base)
+            base = factorial(base)
         if self._take("^"):
             if self._take(r"\circ"):
-                return _times(base, math.pi / 180)
-            base = _power(base, self._exponent())
+                return times(base, math.pi / 180)
+            base = power(base, self._exponent())
         if self._next in {"^", "!"}:
             raise UndecidedError
         return base
@@ -192,7 +191,7 @@ class _Reading:
             return self._group()
         sign = self._take("-")
         value = self._base()
-        return _times(value, Fraction(-1)) if sign else value
+        return times(value, Fraction(-1)) if sign else value
 
     def _group(self) -> Value:
         """What stands between brackets."""
@@ -271,10 +270,10 @@ class _Reading:
             return complex(self._values[name])
         if name == "frac":
             top = self._group()
-            return _over(top, self._group())
+            return over(top, self._group())
         if name == "binom":
             top = self._group()
-            return _binomial(top, self._group())
+            return binomial(top, self._group())
         if name == "sqrt":
             return self._root()
         if name == "log":
@@ -287,16 +286,16 @@ class _Reading:
         index = self._group() if self._next == "[" else Fraction(2)
         if self._next not in {"(", "{"}:
             raise UndecidedError
-        return _power(self._group(), _over(Fraction(1), index))
+        return power(self._group(), over(Fraction(1), index))
 
     def _logarithm(self) -> Value:
         base: Value | None = None
         if self._take("_"):
             base = self._group() if self._next == "{" else self._base()
-        argument = _float(self._argument())
+        argument = as_float(self._argument())
         if base is None:
             raise UndecidedError  # of 10 or of e
-        return cmath.log(argument) / cmath.log(_float(base))
+        return cmath.log(argument) / cmath.log(as_float(base))
 
     def _function(self, name: str) -> Value:
         exponent: Value | None = None
@@ -304,8 +303,8 @@ class _Reading:
             exponent = self._exponent()
             if not isinstance(exponent, Fraction) or exponent < 0:
                 raise UndecidedError  # sin^{-1}
-        found = complex(_FUNCTIONS[name](_float(self._argument())))
-        return found if exponent is None else _power(found, exponent)
+        found = of_function(_FUNCTIONS[name], self._argument())
+        return found if exponent is None else power(found, exponent)
 
     def _argument(self) -> Value:
         """Of a function: a group, or the factors up to the next sign."""
@@ -316,7 +315,7 @@ class _Reading:
             return found
         found = self._power()
         while self._starts_factor() and self._tokens[self._at][1][1:] not in {*_FUNCTIONS, "log"}:
-            found = _times(found, self._power())
+            found = times(found, self._power())
         return found
 
 
@@ -325,61 +324,3 @@ def _repeating(match: re.Match[str]) -> str:
     whole, once, again = match.groups()
     difference = int(whole + once + again) - int(whole + once)
     return f"({difference}/{10 ** len(once) * (10 ** len(again) - 1)})"
-
-
-def _plus(one: Value, other: Value) -> Value:
-    if isinstance(one, Fraction) and isinstance(other, Fraction):
-        return _bounded(one + other)
-    return _float(one) + _float(other)
-
-
-def _times(one: Value, other: Value) -> Value:
-    if isinstance(one, Fraction) and isinstance(other, Fraction):
-        return _bounded(one * other)
-    return _float(one) * _float(other)
-
-
-def _over(one: Value, other: Value) -> Value:
-    if isinstance(one, Fraction) and isinstance(other, Fraction):
-        return _bounded(one / other)
-    return _float(one) / _float(other)
-
-
-def _bounded(value: Fraction) -> Fraction:
-    if value.numerator.bit_length() + value.denominator.bit_length() > MOST_BITS:
-        raise UndecidedError
-    return value
-
-
-def _power(base: Value, exponent: Value) -> Value:
-    """Roots of negative numbers are real where there is a real one."""
-    if isinstance(base, Fraction) and isinstance(exponent, Fraction):
-        if exponent.denominator == 1:
-            bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-            if bits * abs(exponent) > MOST_BITS:
-                raise UndecidedError
-            return base ** int(exponent)
-        if exponent.denominator == 2 and base >= 0:
-            tops, bottoms = math.isqrt(base.numerator), math.isqrt(base.denominator)
-            if tops * tops == base.numerator and bottoms * bottoms == base.denominator:
-                return _power(Fraction(tops, bottoms), Fraction(exponent.numerator))
-        if base < 0 and exponent.denominator % 2:
-            sign = -1 if exponent.numerator % 2 else 1
-            return _times(_power(-base, exponent), Fraction(sign))
-    if abs(_float(exponent)) * max(1.0, abs(cmath.log(_float(base))) if base else 0.0) > 500:
-        raise UndecidedError
-    return complex(_float(base) ** _float(exponent))
-
-
-def _factorial(value: Value) -> Fraction:
-    if not isinstance(value, Fraction) or value.denominator != 1 or not 0 <= value <= 300:
-        raise UndecidedError
-    return Fraction(math.factorial(int(value)))
-
-
-def _binomial(top: Value, bottom: Value) -> Fraction:
-    if not isinstance(top, Fraction) or not isinstance(bottom, Fraction):
-        raise UndecidedError
-    if top.denominator != 1 or bottom.denominator != 1 or not 0 <= bottom <= top <= 1000:
-        raise UndecidedError
-    return Fraction(math.comb(int(top), int(bottom)))

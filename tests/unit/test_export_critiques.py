@@ -1,14 +1,19 @@
 """The critique set: what is drawn, the rows, and their training form."""
 
+import json
 import random
 from collections import Counter
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from support.maths_files import question
 
-from asyncgen.export.critique_figures import Figures, length_class
-from asyncgen.export.critique_format import Level, NoCritiqueError, WiderError, formatted
+from asyncgen.core.errors import InputError
+from asyncgen.export.critique_figures import Figures, length_class, rounded
+from asyncgen.export.critique_format import Level, NoCritiqueError, WiderError, formatted, whole_parquet
 from asyncgen.export.critiques import Candidate, Drawing, candidates, critique_rows, drawn, labels_of, results_of
+from asyncgen.export.json_array import whole_array
 
 PROMPT = (
     "You are a mathematics expert. A student is trying to solve a question. Please explain briefly whether his answer "
@@ -81,15 +86,18 @@ def test_a_question_is_drawn_with_its_own_seed():
     ("rights", "wrongs", "most", "expected"),
     [
         (8, 8, 4, {(2, 2)}),
-        (15, 1, 4, {(3, 1)}),
-        (1, 15, 4, {(1, 3)}),
+        (15, 1, 4, {(1, 1)}),
+        (1, 15, 4, {(1, 1)}),
+        (4, 12, 100, {(4, 4)}),
         (16, 0, 4, {(4, 0)}),
-        (8, 8, 3, {(1, 2), (2, 1)}),
+        (0, 3, 4, {(0, 3)}),
+        (8, 8, 3, {(1, 1)}),
         (2, 2, 4, {(2, 2)}),
         (1, 1, 4, {(1, 1)}),
+        (0, 0, 4, {(0, 0)}),
     ],
 )
-def test_balanced_means_halves_as_far_as_there_are_both(rights: int, wrongs: int, most: int, expected: set):
+def test_balanced_means_as_many_right_as_wrong_where_there_are_both(rights: int, wrongs: int, most: int, expected: set):
     shares = set()
     for index in range(40):
         chosen = drawn(many(rights, wrongs), index, Drawing(most=most, balance=True))
@@ -97,6 +105,20 @@ def test_balanced_means_halves_as_far_as_there_are_both(rights: int, wrongs: int
         count = Counter(one.result for one in chosen)
         shares.add((count["right"], count["wrong"]))
     assert shares == expected
+
+
+@pytest.mark.parametrize(("most", "balance"), [(0, False), (1, True)])
+def test_what_nothing_can_be_drawn_with_is_refused(most: int, balance: bool):
+    with pytest.raises(InputError, match=f"max-samples-per-question {most}: give {1 + balance} or more"):
+        Drawing(most=most, balance=balance)
+
+
+def test_solutions_that_are_no_texts_leave_the_others_of_their_model():
+    row, left_out = filtered(a_solutions=["It is 8", None, 3, "same"], b_solutions=None), Counter[str]()
+    assert labels_of(row) == ["a", "b"]
+    found = candidates(row, {"a": results_of(row, "a"), "b": results_of(row, "b")}, left_out)
+    assert [(one.label, one.number) for one in found] == [("a", 0), ("a", 3)]
+    assert left_out == {"no_text": 2}
 
 
 def test_equal_texts_stay_unless_they_are_not_wanted():
@@ -178,6 +200,33 @@ def test_figures_count_both_forms_alike():
         {"value": "b", "rows": 1, "right": 0, "wrong": 1},
     ]
     assert [one["value"] for one in one.json()["by_length"]] == ["0-499"]
+
+
+def test_the_median_length_has_three_digits_and_takes_no_room_a_row():
+    for lengths, median in (((), 0), ((3, 999, 12), 12), ((12_345, 12_399, 98_765, 98_799), 98_700)):
+        figures = Figures()
+        for length in lengths:
+            figures.add({"target": "right", "solution": "x" * length, "extra_info": {}})
+        assert figures.json()["characters"] == {"median": median, "longest": max(lengths, default=0)}
+    assert len({rounded(length) for length in range(100_000)}) == 1000 + 900 + 900
+    assert all(0.99 * length < rounded(length) <= length for length in range(1, 100_000, 7))
+
+
+def test_halves_of_surrogate_pairs_are_repaired_in_both_files(tmp_path: Path):
+    (row,) = critique_rows(filtered(), 3, [Candidate("a", 0, "It is \ud800 8", "right")])
+    made = formatted({**row, "subject": "\udfff"}, 0)
+    with whole_array(tmp_path / "x.json") as file, whole_parquet(tmp_path / "x.parquet", Level()) as table:
+        file.add(made)
+        table.add(made)
+    (found,) = pq.read_table(tmp_path / "x.parquet").to_pylist()
+    assert [found] == json.loads((tmp_path / "x.json").read_text())
+    assert (found["subject"], found["extra_info"]["solution"]) == ("\ufffd", "It is \ufffd 8")
+    assert "It is \ufffd 8" in found["prompt"][0]["content"]
+
+
+def test_a_level_that_is_no_number_is_none_at_all():
+    (row,) = critique_rows(filtered(level=float("nan")), 3, [RIGHT])
+    assert formatted(row, 0)["level"] == ""
 
 
 def test_lengths_fall_into_classes():

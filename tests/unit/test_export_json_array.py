@@ -104,6 +104,21 @@ def test_what_is_written_is_read_again_a_row_a_line(tmp_path: Path):
     assert json.loads(path.read_text()) == []
 
 
+def test_integers_of_any_size_keep_their_digits(tmp_path: Path):
+    rows = [
+        {"a": [{"n": number, "t": "x"}]} for number in (2**63 - 1, 2**63, 2**64, -(2**63), -(2**63) - 1, 10**40, 1e30)
+    ]
+    path = tmp_path / "out.json"
+    with whole_array(path) as file:
+        for row in rows:
+            file.add(row)
+        file.add({"a": 10**30, "b": "\ud835"})
+    rows.append({"a": 10**30, "b": "\ufffd"})
+    assert json.loads(path.read_text()) == rows
+    assert [one.value for one in read_elements(path)] == rows
+    assert [type(one.value["a"][0]["n"]) for one in read_elements(path) if one.value != rows[-1]] == [int] * 6 + [float]
+
+
 def test_a_failure_leaves_the_older_file(tmp_path: Path):
     path = written(tmp_path / "out.json", "old")
     with pytest.raises(ZeroDivisionError), whole_array(path) as file:

@@ -41,6 +41,15 @@ def test_a_row_without_an_index_keeps_the_one_that_it_got():
     assert with_index(question(7), 7) == question(7)
 
 
+@pytest.mark.parametrize("extra", ["keep me", ["a"], "", {"index": "train-3"}, {"index": 4.5, "split": "train"}])
+def test_an_index_takes_the_place_of_nothing(extra: object):
+    row = {"problem": "p", "extra_info": extra}
+    assert with_index(row, 7) == {**row, "row_index": 7}
+    assert row_index(with_index(row, 7), 99) == 7
+    assert with_index(with_index(row, 7), 7) == with_index(row, 7)
+    assert row_index({"problem": "p", "row_index": 7}, 99) == 99
+
+
 def test_a_truth_that_is_blank_is_none():
     row = question(1, truth=" ")
     assert truth_of(row) == ""

@@ -32,6 +32,14 @@ from asyncgen.rewards.critique import CritiqueReward, conclusion, critique_messa
         ("Conclusion: right/wrong [END]", ""),
         ("Conclusion: rightly so", ""),
         ("Conclusion: correct", ""),
+        ("Conclusion: right or wrong", ""),
+        ("Conclusion: right? No: wrong", "wrong"),
+        ("Conclusion: right, not wrong", ""),
+        ("Conclusion: right-angled triangle", ""),
+        ("Conclusion: right triangle", ""),
+        ("Conclusion: wrong, because 2 is not 3", "wrong"),
+        ("Conclusion: right [END] What is wrong?", "right"),
+        ("Conclusion: right" + "*" * 50_000 + "?", "right"),
         ("Conclusion: right\nConclusion: unclear", ""),
         ("In conclusion the answer is wrong", ""),
         ("right", ""),
@@ -79,3 +87,21 @@ def test_a_critique_scores_one_where_it_agrees(answer: str, scores: tuple[float,
     found = CritiqueReward()(cast("Context", None), sample, solution("", answer))
     assert found == dict(zip(("score", "parse_success"), scores, strict=True))
     assert list(found) == list(CritiqueReward.failure)
+
+
+@pytest.mark.parametrize(
+    ("text", "finish_reason", "scores"),
+    [
+        ("Conclusion: right. But wait, let me check the second", "length", (0.0, False)),
+        ("Conclusion: right", "length", (0.0, False)),
+        ("[END] Conclusion: right", "length", (0.0, False)),
+        ("Conclusion: right [END] and", "length", (1.0, True)),
+        ("Conclusion: right", "stop", (1.0, True)),
+    ],
+)
+def test_a_critique_that_was_cut_off_counts_only_where_its_conclusion_was_closed(
+    text: str, finish_reason: str, scores: tuple[float, bool]
+) -> None:
+    sample = Sample(index=0, data={"target": "right"})
+    trace = solution(text, conclusion(text), finish_reason=finish_reason)
+    assert tuple(CritiqueReward()(cast("Context", None), sample, trace).values()) == scores

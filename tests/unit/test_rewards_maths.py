@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from support.maths_goldens import RIGHT, WRONG
+from support.maths_goldens import RIGHT
+from support.maths_goldens_wrong import WRONG
 from support.maths_world import JudgingContext, solution
 
 from asyncgen.core.errors import EpisodeError, FailReason, InputError
@@ -108,6 +110,10 @@ def test_the_answer_is_the_last_box_else_what_is_called_so_else_the_last_formula
         ("Result 3", "3"),
         ("We compute.\n\n42\n", "42"),
         ("We compute.\n42\n\\end{align}", "42"),
+        (r"<think>\boxed{-999}</think> \boxed{52}", "-999"),
+        (r"\boxed{5", r""),
+        (r"\boxed{" * 200_000, ""),
+        (r"\boxed{" * 3 + "7}", r"\boxed{\boxed{7"),
         ("x" * 50, ""),
         ("x" * 49, "x" * 49),
         ("", ""),
@@ -165,6 +171,9 @@ HOSTILE = [
     "(10^9)!",
     "10^{10^{10}}",
     "-" * 2000 + "1",
+    "5" + "/m" * 900,
+    "5 " + "million " * 240,
+    "1e99999999",
 ]
 
 
@@ -221,8 +230,10 @@ def test_a_truth_is_looked_for_in_its_places_in_order() -> None:
         {"answer": None, "gt_answer": 3},
         {"answer": True, "reward_model": {"ground_truth": "4"}},
         {"target": 0.5},
+        {"target": 0.00001},
+        {"target": 1e16},
     ]
-    assert [math_truth(row) for row in rows] == ["1", "2", "3", "4", "0.5"]
+    assert [math_truth(row) for row in rows] == ["1", "2", "3", "4", "0.5", "0.00001", "10000000000000000"]
 
 
 def test_a_row_without_question_or_truth_is_a_bad_sample_that_says_where_was_looked() -> None:
@@ -279,6 +290,15 @@ async def test_the_original_rule_reads_the_whole_text() -> None:
     trace = solution(r"\boxed{\frac{1}{2}}", r"\frac{1}{2}")
     assert (await scores(trace))["score"] == 1.0
     assert (await scores(trace, rule="original"))["score"] == 0.0
+
+
+async def test_the_original_rule_reads_the_thinking_too() -> None:
+    text = r"<think>maybe \boxed{-999}</think> So \boxed{52}"
+    assert judge_many([(text, "52")], "original") == ["wrong"]
+    assert judge_many([(text, "52")]) == ["right"]
+    trace = replace(solution(text, "52"), final_response=r"So \boxed{52}")
+    assert (await scores(trace, "52", "original"))["score"] == 0.0
+    assert (await scores(trace, "52"))["score"] == 1.0
 
 
 async def test_a_row_without_a_truth_is_a_bad_sample() -> None:

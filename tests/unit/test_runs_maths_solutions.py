@@ -8,7 +8,7 @@ from support.maths_files import math_line, math_run, question, rights, solution,
 
 from asyncgen.core.errors import InputError
 from asyncgen.runs.maths.completeness import Original, check_complete
-from asyncgen.runs.maths.faults import Fault, of_kind
+from asyncgen.runs.maths.faults import Fault, beside, of_kind
 from asyncgen.runs.maths.solution_set import paths_of, read_solutions
 
 ROWS = [solved(question(index), 0, "m") for index in range(25)]
@@ -260,3 +260,43 @@ def test_runs_of_two_datasets_are_refused(tmp_path: Path):
     two = math_run(tmp_path / "two", lines, rows=1, fingerprint="b")
     with pytest.raises(InputError, match="fingerprints"):
         read_solutions([one, two])
+
+
+def test_the_original_tells_each_missing_question_once(chunks: Path, tmp_path: Path):
+    (chunks / "m_chunk_000.json").write_text("[")
+    original = tmp_path / "train.json"
+    original.write_text(json.dumps([question(index) for index in range(30)]))
+    found = [index for kind, index, _ in faults(chunks, original=original) if kind == "missing"]
+    assert found == [*range(10), *range(25, 30)]
+
+
+def test_the_size_that_most_chunks_have_is_the_size(tmp_path: Path):
+    rows = [solved(question(index), 0, "m") for index in range(30)]
+    folder = write_chunks(tmp_path / "c", rows, "m", 10)
+    other = write_chunks(tmp_path / "other", rows, "m", 15)
+    (other / "m_chunk_001.json").rename(folder / "m_chunk_001.json")
+    found = faults(folder)
+    assert found[0] == ("chunk_size", None, "m_chunk_001.json")
+    assert [one for one in found if one[0] == "missing"] == [
+        ("missing", index, "m_chunk_001.json") for index in range(10, 15)
+    ]
+
+
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_a_chunk_file_without_a_row_is_named(chunks: Path, chunk: int):
+    (chunks / f"m_chunk_{chunk:03d}.json").write_text("[]")
+    found = faults(chunks)
+    assert found[0] == ("torn", None, f"m_chunk_{chunk:03d}.json")
+    assert [index for kind, index, _ in found if kind == "missing"] == (list(range(10, 20)) if chunk == 1 else [])
+
+
+def test_one_question_with_more_solutions_makes_no_other_short(tmp_path: Path):
+    rows = [*ROWS[:3], {**ROWS[3], "model_solutions": ["a"] * 9}, {**ROWS[4], "model_solutions": ["a"]}]
+    folder = write_chunks(tmp_path / "c", rows, "m", 10)
+    assert faults(folder) == [("long", 3, "m_chunk_000.json"), ("short", 4, "m_chunk_000.json")]
+    assert [kind for kind, _, _ in faults(folder, rollouts=8)] == ["short"]
+
+
+def test_the_report_of_a_folder_has_its_whole_name():
+    assert beside(Path("x/solutions_qwen2.5"), "done") == Path("x/solutions_qwen2.5.done.json")
+    assert beside(Path("x/all.v2.json"), "report") == Path("x/all.v2.report.json")

@@ -5,7 +5,6 @@ Knows which row is in which chunk, and which chunks are whole. Does not know how
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -15,12 +14,13 @@ from asyncgen.core.errors import InputError
 from asyncgen.core.types import Json
 from asyncgen.export.files import prepare_folder
 from asyncgen.export.json_array import whole_array
-from asyncgen.export.solutions import chunk_row
+from asyncgen.export.solutions import Solutions, chunk_row
 from asyncgen.runs.maths.completeness import check_complete
-from asyncgen.runs.maths.faults import Fault, Report
+from asyncgen.runs.maths.faults import Fault, Report, of_kind
 from asyncgen.runs.maths.places import ROW, Group
 from asyncgen.runs.maths.solution_set import CHUNK_NAME, SolutionSet, read_solutions
 from asyncgen.runs.reading import in_a_run
+from asyncgen.store.layout import file_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,15 @@ class Chunks:
     out: str
     files: int
     questions: int
+    """In those files. One without an answer is among them, with no solutions: it is asked for none."""
     left_out: Sequence[int]
+    """Questions that are in no file, by index: they, or others of their chunk, lack solutions."""
+    left_out_chunks: Sequence[int]
     """Chunks that are not whole and were not asked for."""
     partial: Sequence[int]
     """Chunks that are not whole and were written."""
+    unnamed: Sequence[str]
+    """What else is missing, where nobody can say which questions."""
     leftover: int
     """Chunk files of an earlier export that stand beside the new ones, untouched."""
 
@@ -59,30 +64,34 @@ def write_chunks(paths: Sequence[Path], out: Path, *, size: int, partial: bool) 
         torn = _torn(found.report, size)
         prepare_folder(out, CHUNK_NAME)
         before = {path.name for path in out.iterdir()}
-        written, left_out, questions = [], [], 0
-        groups = sorted(found.places.groups(), key=_row)
-        for chunk, members in groupby(groups, key=lambda group: _row(group) // size):
+        written, chunks_left, questions, lost = [], [], 0, found.report.indexes(Fault.MISSING)
+        all_questions: list[Group | Solutions] = [*found.places.groups(), *found.unanswered.values()]
+        for chunk, grouped in groupby(sorted(all_questions, key=_row), key=lambda one: _row(one) // size):
+            members = list(grouped)
             if (torn is None or chunk in torn) and not partial:
-                left_out.append(chunk)
+                chunks_left.append(chunk)
+                lost += [one.index for one in members]
                 continue
-            questions += _write(found, list(members), out, chunk, size)
+            questions += _write(found, members, out, chunk, size)
             written.append(chunk)
     if torn is not None:
-        left_out += sorted(torn - {*written, *left_out})
+        chunks_left += sorted(torn - {*written, *chunks_left})
     return Chunks(
         out=str(out),
         files=len(written),
         questions=questions,
-        left_out=sorted(left_out),
+        left_out=sorted(lost),
+        left_out_chunks=sorted(chunks_left),
         partial=[chunk for chunk in written if torn is None or chunk in torn],
+        unnamed=[str(one) for one in of_kind(found.report.faults, Fault.MISSING) if one.index is None],
         leftover=len(before - {_name(found.model, chunk) for chunk in written}),
     )
 
 
-def _row(group: Group) -> int:
+def _row(question: Group | Solutions) -> int:
     """In the dataset."""
-    position = group.counted[0].position
-    return group.index if position == ROW else position
+    position = question.position if isinstance(question, Solutions) else question.counted[0].position
+    return question.index if position == ROW else position
 
 
 def _torn(report: Report, size: int) -> set[int] | None:
@@ -93,13 +102,13 @@ def _torn(report: Report, size: int) -> set[int] | None:
     return {fault.row // size for fault in lacking if fault.row is not None}
 
 
-def _write(found: SolutionSet, groups: Sequence[Group], out: Path, chunk: int, size: int) -> int:
+def _write(found: SolutionSet, questions: Sequence[Group | Solutions], out: Path, chunk: int, size: int) -> int:
     with whole_array(out / _name(found.model, chunk)) as file:
-        for group in groups:
-            file.add(chunk_row(found.read(group), chunk, _row(group) % size))
+        for one in questions:
+            solutions = one if isinstance(one, Solutions) else found.read(one)
+            file.add(chunk_row(solutions, chunk, _row(one) % size))
     return file.elements
 
 
 def _name(model: str, chunk: int) -> str:
-    """A model's name may be a path; what no file name should have becomes `_`, as `/` does."""
-    return f"{re.sub(r'[^A-Za-z0-9._+@=-]', '_', model).lstrip('.') or 'model'}_chunk_{chunk:03d}.json"
+    return f"{file_name(model)}_chunk_{chunk:03d}.json"

@@ -51,39 +51,81 @@ class Original:
         """Of all rows, sorted."""
         return sorted(self._positions)
 
+    def position(self, index: int) -> int:
+        """Its number in the file. Raises KeyError."""
+        return self._positions[index]
+
     def row(self, index: int) -> Row:
         """Raises KeyError."""
         return self._source.read(self._positions[index]).data
 
 
 def check_complete(found: SolutionSet, *, rollouts: int | None, original: Original | None) -> None:
-    """Put what is missing into the report. `rollouts`: solutions that a question is to have, by default what the runs
-    ask for, else the most that one has. Raises InputError, DataError."""
+    """Put what is missing into the report, and questions without an answer to the others. `rollouts`: solutions that a
+    question is to have, by default what the runs ask for, else as many as most have. Raises InputError, DataError."""
     runs = [read_run(directory) for path in found.runs for directory in run_directories(path)]
     reasons = _reasons(found.runs)
-    wanted = rollouts or _wanted(found, runs)
-    found.report.rollouts = wanted
-    for group in found.places.groups() if found.fewest < wanted else ():
-        if group.solutions < wanted:
-            why = reasons.get(group.counted[0].position)
-            text = f"{group.solutions} of {wanted} solutions{_because(why)}"
-            first = group.counted[0]
-            row = None if first.position == ROW else first.position
-            found.report.add(Fault.SHORT, text, index=group.index, file=str(first.path), row=row)
+    asked = rollouts if rollouts is not None else _asked(found, runs)
+    found.report.rollouts = _usual(found) if asked is None else asked
+    _note_numbers(found, reasons, most=found.report.rollouts if asked is None else None)
+    if original:  # it knows better what is missing than the places in chunk files
+        found.report.drop(Fault.MISSING, lambda index: index not in original or not truth_of(original.row(index)))
+    lacking = _Lacking(found)
     if original:
-        known = set(found.indexes.tolist())
         for index in original.indexes:
-            if index not in known:
-                _note_row(found, original.row(index), index, "", "", None)
+            if index not in lacking.known:
+                lacking.note(original.row(index), index, "", "", original.position(index))
         return
     for path in found.runs:
-        _note_missing(path, found, reasons)
+        _note_missing(path, found, lacking, reasons)
 
 
-def _note_row(found: SolutionSet, row: Row, index: int, because: str, file: str, position: int | None) -> None:
-    """A row without solutions; one that has no answer is not asked for any."""
-    kind, text = (Fault.MISSING, "it has no solutions") if truth_of(row) else (Fault.NO_TRUTH, "it has no answer")
-    found.report.add(kind, f"{text}{because}", index=index, file=file, row=position)
+def _usual(found: SolutionSet) -> int:
+    """As many solutions as most questions have that have any; of two numbers that are as frequent the larger."""
+    numbers = [number for number in found.numbers if number]
+    return max(numbers, key=lambda number: (found.numbers[number], number), default=0)
+
+
+def _note_numbers(found: SolutionSet, reasons: Mapping[int, Counter[str]], *, most: int | None) -> None:
+    """Questions with fewer solutions than they are to have, at least with none though they have an answer; and with
+    more than `most`."""
+    wanted = found.report.rollouts
+    if min(found.numbers, default=wanted) >= max(wanted, 1) and (most is None or max(found.numbers) <= most):
+        return
+    for group in found.places.groups():
+        first = group.counted[0]
+        if group.solutions < max(wanted, 1) and (group.solutions or found.read(group).truth):
+            kind = Fault.SHORT
+        elif most is not None and group.solutions > most:
+            kind = Fault.LONG
+        else:
+            continue
+        how_many = f"{group.solutions} of {wanted} solutions" if wanted else "no solutions"
+        text = f"{how_many}{_because(reasons.get(first.position))}"
+        if kind is Fault.LONG:
+            text = f"{group.solutions} solutions; most questions have {wanted}"
+        row = None if first.position == ROW else first.position
+        found.report.add(kind, text, index=group.index, file=str(first.path), row=row)
+
+
+class _Lacking:
+    """Which questions have no solutions: each is told once."""
+
+    def __init__(self, found: SolutionSet) -> None:
+        self.known = {*found.indexes.tolist(), *found.report.indexes(Fault.MISSING)}
+        """By index; those that are told too."""
+        self._found = found
+
+    def note(self, row: Row, index: int, because: str, file: str, position: int) -> None:
+        """A row; one that has no answer is not asked for any."""
+        if index in self.known:
+            return
+        self.known.add(index)
+        if truth_of(row):
+            text = f"it has no solutions{because}"
+            self._found.report.add(Fault.MISSING, text, index=index, file=file, row=position)
+        else:
+            self._found.add_unanswered(row, index=index, position=position, file=file)
 
 
 def _because(reasons: Counter[str] | None) -> str:
@@ -100,12 +142,12 @@ def _reasons(runs: Sequence[Path]) -> Mapping[int, Counter[str]]:
     return found
 
 
-def _wanted(found: SolutionSet, runs: Sequence[Mapping[str, Any]]) -> int:
-    """0 where a run asks for different numbers of solutions."""
-    if any(_asks_unevenly(run) for run in runs):
+def _asked(found: SolutionSet, runs: Sequence[Mapping[str, Any]]) -> int | None:
+    """Solutions that a question is to have; 0 where a run asks for different numbers, None where nobody says."""
+    if 0 in found.asked or any(_asks_unevenly(run) for run in runs):
         return 0
     asked = [int(run.get("config", {}).get("episode", {}).get("rollouts", 1)) for run in runs]
-    return max(asked) if asked else found.most
+    return max([*asked, *found.asked], default=None)
 
 
 def _asks_unevenly(run: Mapping[str, Any]) -> bool:
@@ -114,7 +156,7 @@ def _asks_unevenly(run: Mapping[str, Any]) -> bool:
     return bool(stops or any(rule.get("rollouts") for rule in config.get("rules") or ()))
 
 
-def _note_missing(path: Path, found: SolutionSet, reasons: Mapping[int, Counter[str]]) -> None:
+def _note_missing(path: Path, found: SolutionSet, lacking: _Lacking, reasons: Mapping[int, Counter[str]]) -> None:
     """Rows that a run, or all its partitions, ask for and have no trace of."""
     directories = run_directories(path)
     run = read_run(directories[0])
@@ -122,15 +164,28 @@ def _note_missing(path: Path, found: SolutionSet, reasons: Mapping[int, Counter[
         return
     source = _source(run)
     if source is None:
+        named = _note_failed(path, found, lacking, reasons)
         asked = sum(int(read_run(one).get("selection", {}).get("selected", 0)) for one in directories)
-        if (lost := asked - len(found.positions)) > 0:
+        if (lost := asked - len(found.positions) - named) > 0:
             gone = f"its dataset {run.get('dataset', {}).get('path')} is gone or has changed"
             found.report.add(Fault.MISSING, f"{lost} rows have no solutions, and no name: {gone}", file=str(path))
         return
     for position in _selected(run, source, whole=directories[0] != path).tolist():
         if position not in found.positions:
             row = source.read(position).data
-            _note_row(found, row, row_index(row, position), _because(reasons.get(position)), str(path), position)
+            lacking.note(row, row_index(row, position), _because(reasons.get(position)), str(path), position)
+
+
+def _note_failed(path: Path, found: SolutionSet, lacking: _Lacking, reasons: Mapping[int, Counter[str]]) -> int:
+    """Rows of which there are failures and no trace, as the failures have them; how many."""
+    rows: dict[int, Row] = {}
+    for one in placed([path], "failed"):
+        position = one.key[0]
+        if position not in rows and position not in found.positions:
+            rows[position] = one.trace()["sample_data"]
+    for position, row in sorted(rows.items()):
+        lacking.note(row, row_index(row, position), _because(reasons.get(position)), str(path), position)
+    return len(rows)
 
 
 def _source(run: Mapping[str, Any]) -> Source | None:

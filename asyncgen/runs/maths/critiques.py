@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,37 @@ from asyncgen.core.errors import DataError, InputError
 from asyncgen.core.types import Json
 from asyncgen.export.critique_figures import Figures
 from asyncgen.export.critique_format import Level, NoCritiqueError, WiderError, formatted, whole_parquet
-from asyncgen.export.critiques import Drawing, candidates, critique_rows, drawn, labels_of, results_of
+from asyncgen.export.critiques import (
+    Drawing,
+    candidates,
+    critique_rows,
+    drawn,
+    has_text,
+    labels_of,
+    results_of,
+    solutions_in,
+)
 from asyncgen.export.json_array import TornError, read_elements, whole_array
-from asyncgen.export.mixed import solutions_key
-from asyncgen.export.solutions import RESULTS, UNKNOWN, is_blank, question_of, row_index, truth_of
+from asyncgen.export.solutions import RESULTS, UNKNOWN, question_of, row_index, truth_of
 from asyncgen.rewards.maths import Rule
 from asyncgen.rewards.maths_judge import JudgeMany, Pair
-from asyncgen.runs.maths.faults import beside, write_report
+from asyncgen.runs.maths.faults import REPORT, beside, forget_report, write_report
 from asyncgen.runs.maths.judging import all_judged
-from asyncgen.runs.maths.merge import REPORT, check_file
+from asyncgen.runs.maths.merge import check_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoTexts:
+    """Of a question, what one model has in place of solutions."""
+
+    index: int
+    label: str
+    solutions: Sequence[int]
+    """The numbers of those that are no texts; none where the model has no solutions at all."""
+
+    def __str__(self) -> str:
+        what = f"no text: {', '.join(map(str, self.solutions))}" if self.solutions else "no solutions"
+        return f"question {self.index}, {self.label}: {what}"
 
 
 @dataclass(kw_only=True)
@@ -37,6 +59,8 @@ class CritiqueSet:
     rows: int = 0
     left_out: Counter[str] = field(default_factory=Counter[str])
     """Solutions that are neither right nor wrong, by what they are."""
+    no_text: list[NoTexts] = field(default_factory=list[NoTexts])
+    """Where solutions are missing: the texts beside them count."""
     no_candidate: list[int] = field(default_factory=list[int])
     """Questions none of whose solutions is right or wrong."""
     no_truth: list[int] = field(default_factory=list[int])
@@ -52,6 +76,7 @@ class CritiqueSet:
             "questions": self.questions,
             "rows": self.rows,
             "left_out": dict(sorted(self.left_out.items())),
+            "no_text": [asdict(one) for one in self.no_text],
             "no_candidate": self.no_candidate,
             "no_truth": self.no_truth,
             "judged": self.judged,
@@ -69,8 +94,6 @@ def write_critique_set(
 ) -> CritiqueSet:
     """From a filtered file; a report beside it. Raises InputError, DataError, OSError."""
     check_file(out, [source])
-    if drawing.most < 1:
-        raise InputError(f"--max-samples-per-question {drawing.most}: give 1 or more")
     try:
         found = _write_set(source, out, drawing, array("b"))
     except UnjudgedError:  # an old script's file
@@ -85,7 +108,7 @@ def write_critique_set(
 
 def _write_set(source: Path, out: Path, drawing: Drawing, numbers: array[int]) -> CritiqueSet:
     """`numbers`: in RESULTS, of the solutions whose results the file has not. Raises UnjudgedError where they end."""
-    found, results = CritiqueSet(out=str(out)), iter(numbers)
+    found, results, lacking = CritiqueSet(out=str(out)), iter(numbers), _Lacking()
     with whole_array(out) as file:
         for place, row in rows_of(source):
             labels = labels_of(row)
@@ -93,6 +116,7 @@ def _write_set(source: Path, out: Path, drawing: Drawing, numbers: array[int]) -
                 raise InputError(f"{source}: its first row has no LABEL_solutions; give a file that filter-mixed wrote")
             index = row_index(row, place)
             found.questions += 1
+            found.no_text += lacking.note(index, row, labels)
             if not truth_of(row) or not question_of(row):
                 found.no_truth.append(index)
                 continue
@@ -104,7 +128,30 @@ def _write_set(source: Path, out: Path, drawing: Drawing, numbers: array[int]) -
                 found.figures.add(one)
                 file.add(one)
         found.rows = file.elements
+        forget_report(beside(out, REPORT))
     return found
+
+
+class _Lacking:
+    """Which solutions are not there, row by row."""
+
+    def __init__(self) -> None:
+        self._indexes = array("q")
+        """Of the rows so far."""
+        self._labels: dict[str, None] = {}
+
+    def note(self, index: int, row: Mapping[str, Any], labels: Sequence[str]) -> Iterator[NoTexts]:
+        """Of one more row; and of those before it, where it is the first with a label."""
+        for label in labels:
+            if label not in self._labels:
+                yield from (NoTexts(index=before, label=label, solutions=()) for before in self._indexes)
+        self._labels |= dict.fromkeys(labels)
+        self._indexes.append(index)
+        for label in self._labels:
+            solutions = solutions_in(row, label)
+            numbers = [at for at, one in enumerate(solutions) if not isinstance(one, str)]
+            if numbers or not solutions:
+                yield NoTexts(index=index, label=label, solutions=numbers)
 
 
 def _unjudged(source: Path) -> Iterator[Pair]:
@@ -113,13 +160,13 @@ def _unjudged(source: Path) -> Iterator[Pair]:
         truth = truth_of(row)
         for label in labels_of(row) if truth and question_of(row) else ():
             if not results_of(row, label):
-                yield from ((text, truth) for text in row[solutions_key(label)] if not is_blank(text))
+                yield from ((text, truth) for text in solutions_in(row, label) if has_text(text))
 
 
 def _worked_out(row: Mapping[str, Any], label: str, results: Iterator[int]) -> list[str]:
     found = []
-    for text in row[solutions_key(label)]:
-        number = RESULTS.index(UNKNOWN) if is_blank(text) else next(results, None)
+    for text in solutions_in(row, label):
+        number = next(results, None) if has_text(text) else RESULTS.index(UNKNOWN)
         if number is None:
             raise UnjudgedError
         found.append(RESULTS[number])

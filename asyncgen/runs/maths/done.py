@@ -14,10 +14,9 @@ from typing import Any
 import orjson
 
 from asyncgen.core.types import Json
-from asyncgen.runs.maths.faults import beside, write_report
+from asyncgen.runs.maths.faults import DONE, beside, read_report, write_report
 from asyncgen.store.layout import RUN_FILE
 
-DONE = "done"
 _BLOCK = 1 << 20
 
 
@@ -27,10 +26,12 @@ class State(StrEnum):
     ABSENT = "absent"
     DONE = "done"
     """Made, whole, of these inputs with these options, and not changed since."""
+    OLD = "old"
+    """Made so too, but of what these inputs were then."""
     BEGUN = "begun"
-    """Whatever is there, an earlier start was making it of these inputs."""
+    """Whatever is there, an earlier start was making it, and it was ours to replace."""
     OTHER = "other"
-    """Made of other inputs, or with other options."""
+    """Made, whole, of other files or with other options."""
     FOREIGN = "foreign"
     """Not made here, or changed since."""
 
@@ -46,15 +47,17 @@ class Marks:
         """Of an output. Raises OSError."""
         if not out.exists():
             return State.ABSENT
-        said = _read(beside(out, DONE))
+        said = read_report(beside(out, DONE))
         if not said:
             return State.FOREIGN
-        same = said.get("inputs") == self._inputs(inputs) and said.get("options") == _plain(options)
         if said.get("state") != "done":
-            return State.BEGUN if same else State.OTHER
+            return State.BEGUN
         if said.get("output", {}).get("digest") != self.digest(out):
             return State.FOREIGN
-        return State.DONE if same else State.OTHER
+        before, now = said.get("inputs") or {}, self._inputs(inputs)
+        if before.keys() != now.keys() or said.get("options") != _plain(options):
+            return State.OTHER
+        return State.DONE if before == now else State.OLD
 
     @staticmethod
     def are_there(out: Path) -> bool:
@@ -63,7 +66,7 @@ class Marks:
 
     def rows(self, out: Path) -> int:
         """That a finished output has, as its mark says."""
-        return int(_read(beside(out, DONE)).get("rows") or 0)
+        return int(read_report(beside(out, DONE)).get("rows") or 0)
 
     def begin(self, out: Path, inputs: Sequence[Path], options: Mapping[str, Json]) -> None:
         """From now on what is at `out` is ours to replace. Raises OSError."""
@@ -75,7 +78,7 @@ class Marks:
         """It is whole. Raises OSError."""
         self._digests.pop(out, None)
         output = {**_look(out), "digest": self.digest(out)}
-        self._write(out, {**_read(beside(out, DONE)), "state": "done", "rows": rows, "output": output})
+        self._write(out, {**read_report(beside(out, DONE)), "state": "done", "rows": rows, "output": output})
 
     def digest(self, path: Path) -> str:
         """Of a file's bytes, of the files in a folder, or of the shards of a run, which only grow. Raises OSError."""
@@ -85,7 +88,7 @@ class Marks:
 
     def _known(self, path: Path) -> str:
         """What its own mark says, while size and time are those that it had then."""
-        output = _read(beside(path, DONE)).get("output", {}) if path.is_file() else {}
+        output = read_report(beside(path, DONE)).get("output", {}) if path.is_file() else {}
         return str(output["digest"]) if output and {**_look(path), "digest": output.get("digest")} == output else ""
 
     def _inputs(self, inputs: Sequence[Path]) -> dict[str, str]:
@@ -103,15 +106,6 @@ def _look(path: Path) -> dict[str, Json]:
 
 def _plain(options: Mapping[str, Json]) -> Any:
     return orjson.loads(orjson.dumps(options))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Empty where there is none, or none that is whole."""
-    try:
-        found = orjson.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _digest(path: Path) -> str:

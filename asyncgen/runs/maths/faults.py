@@ -6,16 +6,20 @@ Knows names of faults and which of them mean that something is missing. Does not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from asyncgen.core.types import Json
-from asyncgen.export.files import whole_file
+from asyncgen.export.files import sync_folder, whole_file
 from asyncgen.store.line import dump
+
+REPORT, COUNTS, DONE = "report", "counts", "done"
+"""What a file beside an output is: `X.report.json`."""
 
 
 class Fault(StrEnum):
@@ -27,14 +31,18 @@ class Fault(StrEnum):
     """A question, or a solution of one, that came before: the first counts."""
     SHORT = "short"
     """A question with fewer solutions than there are to be."""
+    LONG = "long"
+    """A question with more solutions than most have, where nobody says how many there are to be."""
     TORN = "torn"
-    """A file that ends too early, or has something in it that is no row of solutions: what stood before counts."""
+    """A file that ends too early, or has no row, or something in it that is no row of solutions: the rest counts."""
     CHUNK_TWICE = "chunk_twice"
     """A second file of a chunk."""
     CHUNK_SIZE = "chunk_size"
     """A chunk file of another size than the others."""
     CHUNK_MISSING = "chunk_missing"
     """No file of a chunk, though there is one of a later one."""
+    CHUNK_HOLE = "chunk_hole"
+    """A place of a chunk that no row has, where indexes do not tell which question that is."""
     EMPTY = "empty"
     """A blank solution."""
     NO_TRUTH = "no_truth"
@@ -43,6 +51,7 @@ class Fault(StrEnum):
 
 NOTES = frozenset({Fault.EMPTY, Fault.NO_TRUTH})
 """Of these nothing is missing: the data are so."""
+_OF_QUESTIONS = (Fault.MISSING, Fault.DUPLICATE, Fault.SHORT, Fault.LONG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +88,21 @@ class Report:
         """One more."""
         self.faults.append(Found(kind=kind, text=text, index=index, file=file, row=row))
 
+    def drop(self, kind: Fault, is_none: Callable[[int], bool]) -> None:
+        """Take back the faults of a kind at questions that have none after all."""
+        self.faults = [
+            one for one in self.faults if one.kind is not kind or one.index is None or not is_none(one.index)
+        ]
+
     @property
     def is_complete(self) -> bool:
         """Nothing is missing, nothing was there twice."""
         return all(fault.kind in NOTES for fault in self.faults)
+
+    @property
+    def lacking(self) -> dict[str, int]:
+        """The counts that make it incomplete."""
+        return {kind: count for kind, count in self.counts.items() if count and kind not in NOTES}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -104,7 +124,7 @@ class Report:
             "solutions": self.solutions,
             "rollouts": self.rollouts,
             "counts": self.counts,
-            **{str(kind): self.indexes(kind) for kind in (Fault.MISSING, Fault.DUPLICATE, Fault.SHORT, *sorted(NOTES))},
+            **{str(kind): self.indexes(kind) for kind in (*_OF_QUESTIONS, *sorted(NOTES))},
             "faults": [asdict(fault) for fault in self.faults],
         }
 
@@ -115,8 +135,25 @@ def of_kind(faults: Iterable[Found], kind: Fault) -> list[Found]:
 
 
 def beside(out: Path, what: str) -> Path:
-    """Where a report stands: `X.report.json` for `X.json`."""
-    return out.with_name(f"{out.stem}.{what}.json")
+    """Where a report stands: `X.report.json` for the file `X.json`, and for the folder `X`, whatever dots it has."""
+    return out.with_name(f"{out.name.removesuffix('.json')}.{what}.json")
+
+
+def forget_report(path: Path) -> None:
+    """It is not of what comes next: to be called right before an output gets its name, so that whoever is killed in
+    between leaves an output without a report, never one with that of another. Raises OSError."""
+    if path.exists():
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Empty where there is none, or none that is whole."""
+    try:
+        found = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def write_report(path: Path, report: Mapping[str, Json]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -22,13 +23,12 @@ from asyncgen.export.solutions import RESULTS, UNKNOWN, Row, Solutions, is_blank
 from asyncgen.rewards.maths import Rule
 from asyncgen.rewards.maths_judge import JudgeMany, Pair
 from asyncgen.runs.maths.completeness import Original, check_complete
-from asyncgen.runs.maths.faults import Fault, Report, beside, write_report
+from asyncgen.runs.maths.faults import COUNTS, Fault, Report, beside, forget_report, write_report
 from asyncgen.runs.maths.judging import all_judged
 from asyncgen.runs.maths.merge import check_file, note_content
 from asyncgen.runs.maths.solution_set import SolutionSet, paths_of, read_solutions
 
-COUNTS = "counts"
-LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
+LABEL = re.compile(r"(?!.*\.json$)[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _COMPARED = ("question", "problem")
 
 
@@ -59,9 +59,18 @@ class Filtered:
 
     @property
     def is_complete(self) -> bool:
-        """Every model has every question, and each once."""
-        lost = any(fault.kind in _LOST for one in self.reports for fault in one.faults)
-        return not lost and not any(self.missing.values())
+        """Every model has every question that has an answer, each once, and with all its solutions."""
+        return not self.lacking
+
+    @property
+    def lacking(self) -> dict[str, int]:
+        """The counts that make it incomplete, over all models; a question without an answer is none of them."""
+        found: Counter[str] = Counter()
+        for one in self.reports:
+            found.update(one.lacking)
+            told = {*one.indexes(Fault.MISSING), *one.indexes(Fault.SHORT)}
+            found[Fault.MISSING] += len(set(self.missing.get(one.label, ())) - told)
+        return {kind: count for kind, count in found.items() if count}
 
     def json(self) -> dict[str, Json]:
         """All of it."""
@@ -74,10 +83,6 @@ class Filtered:
             "judge_seconds": round(self.judge_seconds, 3),
             "sources": [report.json() for report in self.reports],
         }
-
-
-_LOST = frozenset(Fault) - {Fault.EMPTY, Fault.NO_TRUTH, Fault.SHORT}
-"""What a filtered file lacks something for. A question with fewer solutions is still there, and told of."""
 
 
 def parse_sources(words: Sequence[str]) -> dict[str, Sequence[Path]]:
@@ -109,6 +114,7 @@ def filter_mixed(wanted: Filtering, out: Path, judge: JudgeMany, *, clock: Clock
         found.judge_seconds = clock.monotonic() - started if found.judged else 0.0
         with whole_array(out) as file:
             mixing.write(file)
+            forget_report(beside(out, COUNTS))
         found.missing = mixing.missing
     write_report(beside(out, COUNTS), found.json())
     return found
@@ -161,22 +167,25 @@ class _Mixing:
         results = {label: iter(numbers) for label, numbers in self._results.items()}
         for index, known in aligned(self._sets):
             found = {label: one and self._with_results(label, one, results) for label, one in known.items()}
-            whole = {label: one for label, one in found.items() if one is not None}
-            first = next(iter(whole.values()))
-            for label in found.keys() - whole.keys():
+            rows = [one for one in found.values() if one is not None]
+            first = next((one for one in rows if self._truth(one)), None)
+            if first is None:  # then nobody is asked, and nothing is missing
+                self.tally.outcomes[Outcome.NO_TRUTH] += 1
+                continue
+            whole = {label: one for label, one in found.items() if one is not None and one.texts}
+            lacking = [label for label in found if label not in whole]
+            for label in lacking:
                 self.missing[label].append(index)
-            if len(whole) < len(found):
+            if lacking:
                 self.tally.outcomes[Outcome.MISSING] += 1
                 continue
-            for one in whole.values():
+            for one in rows:
                 check_same(first, one)
-            if not self._truth(first):
-                self.tally.outcomes[Outcome.NO_TRUTH] += 1
-            elif is_kept(self.tally.note(whole), strict=self.tally.strict):
+            if is_kept(self.tally.note(whole), strict=self.tally.strict):
                 file.add(filtered_row(self._row(first), whole))
 
     def _with_results(self, label: str, found: Solutions, results: Mapping[str, Iterator[int]]) -> Solutions:
-        note_content(found, self._sets[label].report)
+        note_content(found, self._sets[label].report, truth=self._truth(found))
         if found.is_judged:
             return found
         if not self._truth(found):

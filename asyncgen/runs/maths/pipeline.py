@@ -1,7 +1,7 @@
 """`pipeline math-critique`: every step in order, those that are done left as they are.
 
-Knows which step needs which files, and that a file that was not made here is not replaced unasked. Does not know what
-becomes of a row, nor how a run goes.
+Knows which step needs which files, and what is not replaced unasked: a file that was not made here, and one that was
+made with other options. Does not know what becomes of a row, nor how a run goes.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import AsyncgenError, DataError, InputError
 from asyncgen.core.types import Json
-from asyncgen.export.critiques import Drawing
 from asyncgen.export.files import whole_file
 from asyncgen.rewards.maths_judge import JudgeMany
 from asyncgen.runs.maths.chunks import write_chunks
 from asyncgen.runs.maths.critiques import write_critique_set, write_formatted
 from asyncgen.runs.maths.done import Marks, State
-from asyncgen.runs.maths.faults import Report
+from asyncgen.runs.maths.faults import COUNTS, REPORT, Report, beside
 from asyncgen.runs.maths.merge import merge_solutions
 from asyncgen.runs.maths.mix import Filtered, Filtering, filter_mixed
 from asyncgen.runs.maths.pipeline_config import Model, Names, Pipeline, job_of
@@ -31,7 +31,8 @@ from asyncgen.runs.reading import status_of
 from asyncgen.store.layout import RUN_FILE
 from asyncgen.store.line import dump
 
-MEND = "mend it, or set allow_missing: true"
+ALLOW = "allow_missing"
+MEND = f"mend it, or set {ALLOW}: true"
 
 
 class StepError(AsyncgenError):
@@ -148,6 +149,9 @@ def _state(step: Step, marks: Marks) -> State:
     state = marks.state(step.out, step.inputs, step.options)
     if step.also is not None and state is State.DONE and not step.also.exists():
         return State.BEGUN
+    if state is State.OTHER and ALLOW in step.options:  # it says what is refused, not what is written
+        otherwise = marks.state(step.out, step.inputs, {**step.options, ALLOW: not step.options[ALLOW]})
+        return state if otherwise is State.OTHER else State.OLD
     if step.also is not None and state is State.ABSENT and step.also.exists() and not marks.are_there(step.out):
         return State.FOREIGN
     return state
@@ -182,7 +186,7 @@ def _steps(pipeline: Pipeline, names: Names, around: Surroundings) -> list[Step]
                 name=f"merge {model.label}",
                 out=out,
                 inputs=[source, *([Path(pipeline.input)] if model.solutions else [])],
-                options={"rollouts": pipeline.rollouts, "allow_missing": pipeline.allow_missing},
+                options={"rollouts": pipeline.rollouts, ALLOW: pipeline.allow_missing},
                 make=partial(_merge, pipeline, model, source, out),
             )
         )
@@ -191,14 +195,9 @@ def _steps(pipeline: Pipeline, names: Names, around: Surroundings) -> list[Step]
 
 def _critique_steps(pipeline: Pipeline, names: Names, around: Surroundings) -> list[Step]:
     merged = {label: names.merged(label) for label in names.labels()}
-    drawing = Drawing(
-        most=pipeline.critique.max_samples_per_question,
-        seed=pipeline.critique.seed,
-        balance=pipeline.critique.balance,
-        dedup=pipeline.critique.dedup,
-    )
+    drawing = pipeline.critique.drawing
     parquet = names.parquet if pipeline.critique.parquet else None
-    mixing = asdict(pipeline.filter) | {"labels": names.labels(), "allow_missing": pipeline.allow_missing}
+    mixing = asdict(pipeline.filter) | {"labels": names.labels(), ALLOW: pipeline.allow_missing}
     return [
         Step(
             name="filter-mixed",
@@ -243,7 +242,8 @@ def _merge(pipeline: Pipeline, model: Model, source: Path, out: Path) -> int:
         found = merge_solutions(
             [source], out, rollouts=pipeline.rollouts, original=Path(pipeline.input), model=model.model or ""
         )
-    _refuse_incomplete(out, [found], pipeline, complete=found.is_complete)
+    if not found.is_complete and not pipeline.allow_missing:
+        _refuse(out, _lacks(found), REPORT)
     return found.questions
 
 
@@ -254,13 +254,19 @@ def _filter(pipeline: Pipeline, merged: Mapping[str, Path], out: Path, around: S
         rule=pipeline.filter.rule,
     )
     found: Filtered = filter_mixed(wanted, out, around.judge, clock=around.clock)
-    _refuse_incomplete(out, found.reports, pipeline, complete=found.is_complete)
+    if not found.is_complete and not pipeline.allow_missing:
+        lacks = [text for one in found.reports for text in _lacks(one)]
+        absent = [f"{label}: no row of {len(indexes):,}" for label, indexes in found.missing.items() if indexes]
+        _refuse(out, [*lacks, *absent], COUNTS)
     return found.tally.kept
 
 
-def _refuse_incomplete(out: Path, reports: Sequence[Report], pipeline: Pipeline, *, complete: bool) -> None:
-    if complete or pipeline.allow_missing:
-        return
-    counts = {kind: count for one in reports for kind, count in one.counts.items() if count}
-    said = ", ".join(f"{kind} {count:,}" for kind, count in counts.items())
-    raise DataError(f"{out} is incomplete ({said}), and its report names each; {MEND}")
+def _lacks(report: Report) -> list[str]:
+    """How many faults there are of each kind that it is refused for."""
+    label = f"{report.label}: " if report.label else ""
+    return [f"{label}{kind.replace('_', ' ')} {count:,}" for kind, count in report.lacking.items()]
+
+
+def _refuse(out: Path, lacks: Sequence[str], report: str) -> NoReturn:
+    """Raises DataError."""
+    raise DataError(f"{out} is incomplete ({', '.join(lacks)}), and {beside(out, report)} names each; {MEND}")

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from asyncgen.config.convert import convert
 from asyncgen.config.load import check_raw, job_file, nearest, read_yaml
 from asyncgen.core.errors import InputError
+from asyncgen.export.critiques import Drawing
 from asyncgen.runs.maths.mix import LABEL
 
 
@@ -50,6 +51,11 @@ class Critiques:
     dedup: bool = False
     parquet: bool = True
     """The training rows as parquet too."""
+
+    @property
+    def drawing(self) -> Drawing:
+        """How solutions are drawn. Raises InputError."""
+        return Drawing(most=self.max_samples_per_question, seed=self.seed, balance=self.balance, dedup=self.dedup)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +97,10 @@ def read_pipeline(path: Path) -> Pipeline:
         )
     if found.chunk_size < 0 or found.rollouts < 1:
         raise InputError(f"{path}: chunk_size is {found.chunk_size} and rollouts {found.rollouts}: too small")
+    try:
+        _ = found.critique.drawing
+    except InputError as error:
+        raise InputError(f"{path}: critique: {error}") from error
     return _placed(found, path.absolute().parent)
 
 

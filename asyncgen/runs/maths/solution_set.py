@@ -9,8 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +21,7 @@ from asyncgen.export.solutions import (
     CHUNK_ID,
     CHUNK_INDEX,
     MODEL_NAME,
+    MODEL_RESULTS,
     MODEL_SOLUTIONS,
     Solutions,
     has_results,
@@ -31,8 +31,8 @@ from asyncgen.export.solutions import (
     texts_of,
 )
 from asyncgen.runs.lineage import refuse_two_datasets, sources_of
-from asyncgen.runs.maths.chunk_files import ChunkFile, chunk_faults
-from asyncgen.runs.maths.faults import Fault, Report
+from asyncgen.runs.maths.chunk_files import ChunkFile, Family
+from asyncgen.runs.maths.faults import REPORT, Fault, Report, beside, read_report
 from asyncgen.runs.maths.places import ROW, Group, PlaceIndex, Where
 from asyncgen.runs.places import Place, Places, placed
 from asyncgen.store.layout import RUN_FILE
@@ -59,8 +59,13 @@ class SolutionSet:
         self.positions: set[int] = set()
         """Rows of the dataset that those runs have traces of."""
         self.chunks: list[ChunkFile] = []
-        self.most, self.fewest = 0, sys.maxsize
-        """Solutions of one question."""
+        self.unanswered: dict[int, Solutions] = {}
+        """By index, questions that nobody is asked, since their answer is not known, and that no file has."""
+        self.numbers: Counter[int] = Counter()
+        """How many questions have so many solutions."""
+        self.asked: list[int] = []
+        """Of merged files, how many solutions a question was to have, as the reports beside them say; 0: different
+        numbers."""
         self.judges = True
         """Every row says which of its solutions are right."""
         self._models: dict[str, Path] = {}
@@ -87,8 +92,12 @@ class SolutionSet:
 
     def __iter__(self) -> Iterator[Solutions]:
         """By index, each question once. Raises DataError where a file has changed meanwhile."""
+        left = sorted(self.unanswered, reverse=True)
         for group in self.places.groups():
+            while left and left[-1] < group.index:
+                yield self.unanswered[left.pop()]
             yield self.read(group)
+        yield from (self.unanswered[index] for index in reversed(left))
 
     def read(self, group: Group) -> Solutions:
         """What lies at the places of one question. Raises DataError where a file has changed meanwhile."""
@@ -123,16 +132,29 @@ class SolutionSet:
             self.report.add(Fault.TORN, f"{error}; the {number} rows before count", file=str(path))
             if chunk:
                 chunk.torn = True
+        else:
+            if not number:
+                self._note_empty(path, chunk)
         if chunk:
             self.chunks.append(chunk)
+        elif type(asked := read_report(beside(path, REPORT)).get("rollouts")) is int:
+            self.asked.append(asked)
+
+    def _note_empty(self, path: Path, chunk: ChunkFile | None) -> None:
+        """An array without rows. Raises InputError for a merged file."""
+        if not chunk:
+            raise InputError(f"{path} is an empty array, it has no solutions yet; {GIVE}")
+        chunk.torn = True
+        self.report.add(Fault.TORN, "it is an empty array: it has no row", file=str(path))
 
     def _add_row(self, path: Path, number: int, where: Where, row: Mapping[str, Any], chunk: ChunkFile | None) -> None:
         texts = texts_of(row)
         if texts is None:
             if not number and not chunk:
                 raise InputError(f"{path}: its first row has no list of texts {MODEL_SOLUTIONS!r}; {GIVE}")
-            index = row_index(row, number)
-            self.report.add(Fault.TORN, f"row {number} has no {MODEL_SOLUTIONS!r}", index=index, file=str(path))
+            index = row_index(row, ROW if chunk else number)
+            what = f"row {number} has no {MODEL_SOLUTIONS!r}"
+            self.report.add(Fault.TORN, what, index=None if index == ROW else index, file=str(path))
             return
         index, place = row_index(row, ROW), number
         if chunk:
@@ -144,8 +166,10 @@ class SolutionSet:
         self.places.add(place if index == ROW else index, where._replace(solutions=len(texts)))
 
     def add_run(self, path: Path) -> None:
-        """A run directory, or a folder of partitions. Raises InputError, DataError."""
+        """A run directory, or a folder of partitions. Raises InputError, also for a run of another job; DataError."""
         (source,) = sources_of([path])
+        if not all(map(is_math_run, source.runs)):
+            raise InputError(f"{path} is a run of the job {source.name!r}, which has no solutions; {GIVE}")
         for run in source.runs:
             endpoints = run.get("config", {}).get("endpoints") or [{}]
             self._note_model(str(endpoints[0].get("model") or ""), path)
@@ -179,16 +203,32 @@ class SolutionSet:
                 f"{at} has solutions of {one!r} and {there} of {two!r}: give one model's files, or --model-name NAME"
             )
         refuse_two_datasets(sources_of(self.runs))
-        for number, by in chunk_faults(self.chunks, self.report):
-            self.places.move(number, by)
+        if self.chunks:
+            family = Family(self.chunks, self._run_chunks())
+            for number, by in family.relative():
+                self.places.move(number, by)
+            family.name_faults(lambda: set(self.indexes.tolist()), self.report)
         self.report.models = list(self._models)
         for group in self.places.groups():
             self.report.questions += 1
             self.report.solutions += group.solutions
-            self.most = max(self.most, group.solutions)
-            self.fewest = min(self.fewest, group.solutions)
+            self.numbers[group.solutions] += 1
             if group.left_out:
                 self._note_doubles(group)
+
+    def _run_chunks(self) -> dict[int, int]:
+        """Chunk → its size, of the runs that are one."""
+        datasets = [run.get("config", {}).get("dataset", {}) for one in sources_of(self.runs) for run in one.runs]
+        return {one["chunk_id"]: one["chunk_size"] for one in datasets if one.get("chunk_id") is not None}
+
+    def add_unanswered(self, row: Mapping[str, Any], *, index: int, position: int, file: str) -> None:
+        """A question without an answer that is not there yet: it has no solutions, and is to have none."""
+        if index not in self.unanswered:
+            found = {**row, MODEL_SOLUTIONS: [], MODEL_RESULTS: []}
+            self.unanswered[index] = solutions_of_row(
+                found, index=index, position=position, model=self.model, file=file
+            )
+            self.report.questions += 1
 
     def _note_doubles(self, group: Group) -> None:
         by_file: dict[Path, int] = {}
@@ -201,6 +241,11 @@ class SolutionSet:
             )
             text = f"{what}, in {first.path}, which counts"
             self.report.add(Fault.DUPLICATE, text, index=group.index, file=str(path))
+
+
+def is_math_run(run: Mapping[str, Any]) -> bool:
+    """Whether a run file is of a job whose traces are solutions."""
+    return run.get("task") == "math" or ("truncated" in run.get("scores", {}) and run.get("task") != "critique")
 
 
 def read_solutions(paths: Sequence[Path], label: str = "", *, model: str = "") -> SolutionSet:
