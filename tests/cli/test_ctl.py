@@ -199,6 +199,7 @@ def test_a_drain_with_nothing_left_ends_as_usual_and_ctrl_c_after_a_drain_stops_
     assert "stopping now" in stopped.err
 
 
+@pytest.mark.deep
 def test_of_a_run_in_partitions_all_that_go_are_told(run: Run, photos: Path, tmp_path: Path, short: Path):
     out = tmp_path / "run"
     with (

@@ -63,7 +63,13 @@ def only_shard(out: Path) -> Path:
     return shard
 
 
-@pytest.mark.parametrize("place", ["a letter", "a digit of the checksum", "the end of the line"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "a letter",
+        *(pytest.param(one, marks=pytest.mark.deep) for one in ("a digit of the checksum", "the end of the line")),
+    ],
+)
 def test_a_flipped_byte_costs_its_own_trace_and_no_other(
     run: Run, rows: Path, finished: Path, tmp_path: Path, place: str
 ):

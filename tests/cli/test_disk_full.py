@@ -55,7 +55,7 @@ class Tight:
 @pytest.fixture(
     params=[
         ("geo-tools", "small disk"),
-        ("geo", "small files"),
+        pytest.param(("geo", "small files"), marks=pytest.mark.deep),
         pytest.param(("geo", "small disk"), marks=pytest.mark.deep),
         pytest.param(("geo-tools", "small files"), marks=pytest.mark.deep),
     ],
@@ -185,7 +185,7 @@ def test_after_disk_wait_it_gives_up_with_75_and_a_sound_directory_that_goes_on_
     assert len(twice) <= min(2 * SLOTS, len(asked) - len(kept))  # what could not be written down
 
 
-@pytest.mark.parametrize("room", [0, pytest.param(4096, marks=pytest.mark.deep), 16384])
+@pytest.mark.parametrize("room", [0, *(pytest.param(room, marks=pytest.mark.deep) for room in (4096, 16384))])
 def test_a_start_without_room_leaves_nothing_and_is_tried_again_later(rows: Path, tmp_path: Path, room: int):
     with mounted(tmp_path) as disk, ThreadedServer(at_once) as server:
         words = command("geo", rows, disk.root / "runs" / "run", server)

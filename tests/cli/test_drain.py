@@ -158,6 +158,7 @@ def test_a_grace_shorter_than_an_answer_cuts_what_is_open_and_keeps_the_rest(row
     assert ids(out) == wanted_ids("geo-tools", range(ROWS))
 
 
+@pytest.mark.deep
 def test_the_second_signal_cuts_what_is_open_at_once_and_keeps_the_rest(rows: Path, tmp_path: Path):
     out = tmp_path / "run"
     with ThreadedServer(quick_then_never) as server:
@@ -197,7 +198,7 @@ def test_a_drain_of_a_job_of_one_turn_saves_what_is_open(rows: Path, tmp_path: P
     assert all(trace["metadata"]["resumed_at_turn"] == 0 for trace in traces(out))
 
 
-@pytest.mark.parametrize("late", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("late", [0.05, *(pytest.param(late, marks=pytest.mark.deep) for late in (0.0, 0.2))])
 def test_a_signal_while_the_end_is_sealed_does_not_cut_it_short(rows: Path, tmp_path: Path, late: float):
     out = tmp_path / "run"
 

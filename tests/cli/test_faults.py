@@ -148,7 +148,7 @@ def test_an_outage_longer_than_max_outage_exits_75_and_burns_no_sample(photos: P
     ("fault", "part"),
     [
         (error(429, REFUSED.encode()), "quota"),
-        (error(402, "pay first"), "quota"),
+        pytest.param(error(402, "pay first"), "quota", marks=pytest.mark.deep),
         (error(401, "no such key"), "api_key_env"),
     ],
 )

@@ -69,6 +69,7 @@ def test_a_terminal_gets_frames_that_fit(photos: Path, tmp_path: Path) -> None:
     assert max(map(len, lines)) <= 60
 
 
+@pytest.mark.deep
 def test_a_terminal_without_unicode_is_no_reason_to_fail(photos: Path, tmp_path: Path) -> None:
     with ThreadedServer(slowly) as server:
         words = geo_tools(photos, tmp_path / "run", server)

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.cli_jobs import asyncgen, traces
 from support.maths_world import CompletionServer
 from support.server import Reply, ThreadedServer
@@ -107,6 +108,7 @@ def test_eight_solutions_come_from_one_request_and_are_told_apart(tmp_path: Path
     assert "no question, or an empty one: looked in question, problem" in said[5]
 
 
+@pytest.mark.deep
 def test_a_server_of_single_answers_is_asked_again(tmp_path: Path) -> None:
     given: Counter[str] = Counter()
 
@@ -137,6 +139,7 @@ def test_raw_sends_the_row_s_own_prompt(tmp_path: Path) -> None:
     check(found)
 
 
+@pytest.mark.deep
 def test_scores_can_be_worked_out_again_by_the_other_rule(tmp_path: Path) -> None:
     """`rescore` has no run whose judge it could use."""
     with ThreadedServer(lambda body, _: reply(*solutions_of(body["messages"][0]["content"])[: body["n"]])) as server:

@@ -269,6 +269,7 @@ def test_a_job_with_pictures_has_no_parquet_but_may_have_a_jsonl(run: Run, photo
     assert len((tmp_path / "x.jsonl").read_bytes().splitlines()) == 2
 
 
+@pytest.mark.deep
 def test_a_full_disk_costs_the_file_alone_and_the_next_start_writes_it(job: Path, tmp_path: Path):
     with small_disk(tmp_path / "disk", size=1 << 16) as disk:
         if disk is None:

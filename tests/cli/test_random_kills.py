@@ -48,7 +48,7 @@ def killed_at(process: subprocess.Popen[str], server: ThreadedServer, chance: ra
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kills", [6, pytest.param(20, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.deep)])
 def test_kills_at_random_moments_lose_nothing_double_nothing_and_ask_nothing_twice(tmp_path: Path, kills: int):
     rows, rollouts = 2 + kills, 2
     place_of = make_rows(tmp_path, rows)

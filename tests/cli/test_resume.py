@@ -119,7 +119,9 @@ def test_the_counts_are_printed_before_the_first_request(photos: Path, tmp_path:
     assert "geo: 8 of 8 samples x 1 rollouts = 8 episodes: 0 done, 0 failed, 8 left" in seen[-1]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.deep), (signal.SIGTERM, 143)]
+)
 def test_the_first_signal_lets_open_requests_finish_and_starts_nothing_new(
     photos: Path, tmp_path: Path, number: signal.Signals, code: int
 ):
@@ -190,8 +192,7 @@ def test_an_interrupt_before_the_first_request_leaves_no_directory(photos: Path,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.deep  # six kills of a multi-turn job are always tried (test_random_kills)
-@pytest.mark.deep
+@pytest.mark.deep  # three kills of a multi-turn job are always tried (test_random_kills)
 def test_ten_kills_lose_no_saved_trace_and_double_none(tmp_path: Path):
     rows = 60
     photos = save_photos(tmp_path / "photos", rows)

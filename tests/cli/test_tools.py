@@ -128,6 +128,7 @@ def test_tools_that_cannot_be_had_are_told_in_one_line_before_anything_is_made(
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.deep
 def test_a_server_that_is_gone_for_a_while_pauses_the_job_and_spoils_few_traces(folder: Path):
     rows = 60
     (folder / "rows.jsonl").write_text('{"city": "Bern"}\n' * rows)

@@ -58,12 +58,14 @@ def played(tmp_path_factory) -> tuple[SearchDemo, int, str]:
     return demo, play(demo), "\n".join(said)
 
 
+@pytest.mark.deep
 def test_a_real_model_searches_and_answers_in_the_form_asked_for(played):
     demo, code, _ = played
     assert code == 0
     look_at_every_trace(demo)
 
 
+@pytest.mark.deep
 def test_the_demo_says_that_the_model_is_too_small_and_shows_what_came_of_it(played):
     demo, _, said = played
     assert "needs a grammar" in said
@@ -72,6 +74,7 @@ def test_the_demo_says_that_the_model_is_too_small_and_shows_what_came_of_it(pla
     assert f"$ asyncgen show {demo.output} {best(demo.output)}" in said
 
 
+@pytest.mark.deep
 def test_the_traces_for_training_lie_beside_the_run(played):
     demo, _, said = played
     table = pyarrow.parquet.read_table(demo.folder / "train.parquet")
@@ -82,6 +85,7 @@ def test_the_traces_for_training_lie_beside_the_run(played):
     assert str(demo.folder / "train.parquet") in said
 
 
+@pytest.mark.deep
 def test_the_commands_to_paste_that_read_the_run_work(played):
     _, _, said = played
     lines = [shlex.split(line) for line in said.splitlines() if re.match(r"  \S*asyncgen (ls|sql) ", line)]
@@ -92,6 +96,7 @@ def test_the_commands_to_paste_that_read_the_run_work(played):
         assert done.stdout
 
 
+@pytest.mark.deep
 def test_a_second_start_keeps_what_is_there_and_asks_nothing(played):
     demo, _, _ = played
     before = traces(demo.output)
