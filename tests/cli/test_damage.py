@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from support.asked import at_once, by_content, essence, turn_of
 from support.cli_jobs import Outcome, asyncgen, ended, ids, photo, start, traces, wait_until, wanted_ids
+from support.deep import deep
 from support.server import Reply, ThreadedServer, hang
 
 Run = Callable[..., Outcome]
@@ -65,10 +66,7 @@ def only_shard(out: Path) -> Path:
 
 @pytest.mark.parametrize(
     "place",
-    [
-        "a letter",
-        *(pytest.param(one, marks=pytest.mark.deep) for one in ("a digit of the checksum", "the end of the line")),
-    ],
+    ["a letter", *deep(("a digit of the checksum", "the end of the line"))],
 )
 def test_a_flipped_byte_costs_its_own_trace_and_no_other(
     run: Run, rows: Path, finished: Path, tmp_path: Path, place: str

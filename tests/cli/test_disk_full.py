@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from support.asked import asked_again, at_once, by_content, turn_of
 from support.cli_jobs import Outcome, asyncgen, ended, ids, photo, start, traces, wait_until, wanted_ids
+from support.deep import deep
 from support.disks import SmallDisk, limit_files, small_disk
 from support.server import Reply, ThreadedServer
 
@@ -185,7 +186,7 @@ def test_after_disk_wait_it_gives_up_with_75_and_a_sound_directory_that_goes_on_
     assert len(twice) <= min(2 * SLOTS, len(asked) - len(kept))  # what could not be written down
 
 
-@pytest.mark.parametrize("room", [0, *(pytest.param(room, marks=pytest.mark.deep) for room in (4096, 16384))])
+@pytest.mark.parametrize("room", [0, *deep((4096, 16384))])
 def test_a_start_without_room_leaves_nothing_and_is_tried_again_later(rows: Path, tmp_path: Path, room: int):
     with mounted(tmp_path) as disk, ThreadedServer(at_once) as server:
         words = command("geo", rows, disk.root / "runs" / "run", server)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from support.asked import asked_again, at_once, by_content, turn_of, turns_written
 from support.cli_jobs import asyncgen, ended, ids, photo, start, traces, wait_until, wanted_ids
+from support.deep import deep
 from support.server import Reply, ThreadedServer, hang, text, tool_calls
 
 ROWS = 6
@@ -198,7 +199,7 @@ def test_a_drain_of_a_job_of_one_turn_saves_what_is_open(rows: Path, tmp_path: P
     assert all(trace["metadata"]["resumed_at_turn"] == 0 for trace in traces(out))
 
 
-@pytest.mark.parametrize("late", [0.05, *(pytest.param(late, marks=pytest.mark.deep) for late in (0.0, 0.2))])
+@pytest.mark.parametrize("late", [0.05, *deep((0.0, 0.2))])
 def test_a_signal_while_the_end_is_sealed_does_not_cut_it_short(rows: Path, tmp_path: Path, late: float):
     out = tmp_path / "run"
 

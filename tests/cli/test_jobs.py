@@ -26,6 +26,7 @@ from support.cli_jobs import (
     traces,
     wanted_ids,
 )
+from support.deep import deep
 from support.server import MODEL, Request, ThreadedServer, text
 
 from asyncgen import restore_images
@@ -328,9 +329,7 @@ def test_an_answer_that_cannot_be_read_is_a_trace_with_the_failure_values(photos
     assert trace["reward_score"] == dict.fromkeys(SCORE_KEYS, 0.0) | {"distance@km": 20000.0, "parse_success": False}
 
 
-@pytest.mark.parametrize(
-    "kind", ["jsonl", *(pytest.param(kind, marks=pytest.mark.deep) for kind in ("json", "parquet"))]
-)
+@pytest.mark.parametrize("kind", ["jsonl", *deep(("json", "parquet"))])
 def test_other_dataset_formats_give_the_same_traces(photos: Path, tmp_path: Path, kind: str):
     rows = datasets.load_from_disk(str(photos)).cast_column("image", datasets.Image(decode=False))
     path = tmp_path / "data" / f"rows.{kind}"

@@ -11,6 +11,7 @@ import subprocess
 import termios
 from pathlib import Path
 
+import pytest
 from support.cli_jobs import command, environment, ids, looking
 from support.server import Reply, ThreadedServer
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.cli_jobs import Outcome, command, environment, traces, wait_until
+from support.deep import deep
 from support.maths_files import question, read, rights, solution, solved, write_chunks
 from support.server import Reply, ThreadedServer, choices
 
@@ -102,9 +103,7 @@ def test_the_files_are_those_of_the_single_commands(run: Run, servers, tmp_path:
         assert (tmp_path / f"{mine}.json").read_bytes() == (data / f"deepscaler_{theirs}.json").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "step", [STEPS[0], STEPS[6], *(pytest.param(one, marks=pytest.mark.deep) for one in STEPS[1:6] + STEPS[7:])]
-)
+@pytest.mark.parametrize("step", [STEPS[0], STEPS[6], *deep(STEPS[1:6] + STEPS[7:])])
 def test_a_kill_in_any_step_and_the_same_command_goes_on(run: Run, servers, tmp_path: Path, step: str):
     config = write_config(tmp_path, servers)
     words = ("pipeline", "math-critique", str(config))
@@ -350,9 +349,7 @@ def test_further_names_of_settings_are_handed_on_once_and_the_servers_too(run: R
 
 
 @pytest.mark.parametrize("flag", ["--model", "--base-url", "--where", "--output-dir"])
-@pytest.mark.parametrize(
-    "text", ["\ntouch PWNED", *(pytest.param(one, marks=pytest.mark.deep) for one in "\r\x1b\u2028")]
-)
+@pytest.mark.parametrize("text", ["\ntouch PWNED", *deep("\r\x1b\u2028")])
 def test_a_value_that_would_break_the_line_of_a_command_is_refused(run: Run, servers, tmp_path: Path, flag, text: str):
     write_config(tmp_path, servers)
     ended = run("fleet", "commands", "math", "--dataset-path", "deepscaler_train.json", flag, f"x{text}")

@@ -376,9 +376,11 @@ def test_run_prints_json_and_nothing_else_on_stdout(run: Run, photos: Path):
 
 def test_jobs_lists_the_built_in_ones(run: Run):
     assert [one["job"] for one in json.loads(run("jobs", "--json").out)] == [
+        "critique",
         "geo",
         "geo-stages",
         "geo-tools",
+        "math",
         "search",
         "search-r1",
         "search-tongyi",

@@ -26,6 +26,7 @@ from support.cli_jobs import (
     wait_until,
     wanted_ids,
 )
+from support.deep import deep
 from support.server import Reply, ThreadedServer, error, hang, raw
 
 
@@ -119,9 +120,7 @@ def test_the_counts_are_printed_before_the_first_request(photos: Path, tmp_path:
     assert "geo: 8 of 8 samples x 1 rollouts = 8 episodes: 0 done, 0 failed, 8 left" in seen[-1]
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.deep), (signal.SIGTERM, 143)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), *deep([(signal.SIGINT, 130)])])
 def test_the_first_signal_lets_open_requests_finish_and_starts_nothing_new(
     photos: Path, tmp_path: Path, number: signal.Signals, code: int
 ):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.cli_jobs import Outcome, asyncgen, ended, shard_lines, start, traces, wait_until
+from support.deep import deep
 from support.mixed_world import check_asked, drawn, own, saved
 from support.server import Reply, ThreadedServer, choices
 
@@ -94,9 +95,7 @@ def check_equations(run: Run, out: Path, done: int, *, complete: bool = True) ->
     return dict(status)
 
 
-@pytest.mark.parametrize(
-    ("each", "hard"), [(8, 2), *(pytest.param(*one, marks=pytest.mark.deep) for one in ((8, 7), (1, 2), (1, 7)))]
-)
+@pytest.mark.parametrize(("each", "hard"), [(8, 2), *deep(((8, 7), (1, 2), (1, 7)))])
 def test_a_run_that_is_killed_has_the_solutions_that_it_would_have_had(
     tmp_path: Path, run: Run, hard: int, each: int
 ) -> None:
