@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from asyncgen.config.schema import Job
     from asyncgen.core.task import Task
 
-LOCAL = {"127.0.0.1", "::1", "localhost"}
+
+def is_local(host: str) -> bool:
+    """Whether nobody but this machine reaches the address."""
+    import ipaddress
+
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def serve_reward(
@@ -105,9 +113,9 @@ def _serve(
 
     raise_file_limit()
     with reserve(host, port) as sock:
-        if host not in LOCAL:
+        if not is_local(host):
             note(f"--host {host}: whoever reaches this address can ask; there is no key")
-        rows, task = open_rows(job.dataset, task)
+        rows, task = open_rows(job.dataset, task, note)
         if rows is not None and rows.unreadable:
             note(f"{job.dataset.path}: {rows.unreadable:,} of {len(rows):,} rows have no prompt that can be read")
         limits = Limits(deadline=deadline or default_deadline(task), max_batch=max_batch, concurrency=concurrency)

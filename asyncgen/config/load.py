@@ -122,6 +122,8 @@ def check_raw(raw: Any, where: str) -> dict[str, Any]:
     _check_tools(raw, where)
     if raw.get("rewards") is None:
         raw.pop("rewards", None)
+    elif raw["rewards"] == []:
+        raise InputError(f"{where}: rewards is an empty list; name one, as [format, region], or leave it out")
     if not raw.get("task"):
         raise InputError(f"{where}: 'task' is missing: give a built-in name, module:Class or file.py:Class")
     return raw

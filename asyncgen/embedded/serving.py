@@ -6,17 +6,20 @@ Knows aiohttp's runner. Does not know what is served.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestHandler
 
 from asyncgen.core.errors import InputError
 
-SHUTDOWN_SECONDS = 5.0
-"""For open requests, when the server ends."""
+SHUTDOWN_SECONDS = 2.5
+"""For open requests, when the server ends; then they are cancelled, and have as many again."""
 
 
 def reserve(host: str, port: int) -> socket.socket:
@@ -49,7 +52,9 @@ def address_of(sock: socket.socket) -> str:
 async def listening(app: web.Application, sock: socket.socket, *, cancel: bool = False) -> AsyncIterator[None]:
     """The app in this event loop, on the socket. `cancel`: what a client that hangs up has asked for is given up.
     Raises InputError."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=cancel)
+    runner = _Runner(
+        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=cancel, logger=_LOGGER
+    )
     await runner.setup()
     try:
         try:
@@ -60,6 +65,45 @@ async def listening(app: web.Application, sock: socket.socket, *, cancel: bool =
         yield
     finally:
         await runner.cleanup()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """What a client sends that is no HTTP is its own mistake: nobody wants a traceback for each."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+
+
+_LOGGER = logging.getLogger("asyncgen.serving")
+_LOGGER.addFilter(_is_ours)
+
+
+class _Protocol(RequestHandler):
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """As aiohttp does, but in JSON."""
+        answer = super().handle_error(request, status, exc, message)
+        text = (message or str(exc or "")).partition("\n")[0][:200]
+        made = web.json_response({"error": text or "the server failed"}, status=answer.status)
+        made.force_close()
+        return made
+
+
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
+        """A connection."""
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class _Runner(web.AppRunner):
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        server.__class__ = _Server
+        return server
 
 
 def signalled() -> asyncio.Event:

@@ -1,4 +1,4 @@
-"""The nearest city whose first-level division is known: GeoNames, as `data/cities.npz` has it (made by `make_points`).
+"""The nearest city and its first-level division: GeoNames, as `data/cities.npz` has it (made by `make_points`).
 
 Knows the file's arrays. Knows nothing of borders: the caller says in which country the city must be.
 """
@@ -15,11 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 FILE = Path(__file__).parent / "data" / "cities.npz"
-UNITS = 100
-"""A degree in the file's whole numbers: 1.1 km at the most between two."""
+UNITS = 1000
+"""A degree in the file's whole numbers: 110 m, as many a town is beside another division's."""
 
 Located = tuple[str, int, int]
-"""ISO 3166-2 code, latitude and longitude in 1/100°."""
+"""ISO 3166-2 code or `unknown(country)`, latitude and longitude in 1/1000°."""
+
+
+def unknown(country: str) -> str:
+    """Stands for the division of a city whose division has no code: no other city shall say it in its place."""
+    return f"{country}-"
 
 
 class Cities:
@@ -35,14 +40,16 @@ class Cities:
         }
 
     def nearest(self, country: str, lat: float, lon: float) -> str:
-        """The ISO 3166-2 code of the city's division; `""` where no city of the country is known."""
+        """The ISO 3166-2 code of the city's division; `""` where it has none, or no city of the country is
+        known."""
         span = self._countries.get(country)
         if span is None:
             return ""
         north, east = radians(lat), radians(lon)
         here = np.array((cos(north) * cos(east), cos(north) * sin(east), sin(north)))
         best = span.start + int((self._places[span] @ here).argmax())
-        return self._divisions[bisect_right(self._ends, best)]
+        division = self._divisions[bisect_right(self._ends, best)]
+        return "" if division == unknown(country) else division
 
 
 def load_cities(path: Path = FILE) -> Cities:
@@ -55,14 +62,16 @@ def load_cities(path: Path = FILE) -> Cities:
 def save_cities(path: Path, cities: Iterable[Located]) -> int:
     """Write what `load_cities` reads; the number of places, each once a division.
 
-    `lat` and `lon` [n] in 1/100°, sorted by division; `divisions` (codes) and `sizes` (places of each).
+    `lat` and `lon` [n] in 1/1000°, sorted by division; `divisions` (codes) and `sizes` (places of each).
     """
-    once = sorted(set(cities))
+    found = set(cities)
+    known = {city[1:] for city in found if city[0] != unknown(city[0][:2])}
+    once = sorted(city for city in found if city[0] != unknown(city[0][:2]) or city[1:] not in known)
     groups = [(code, sum(1 for _ in group)) for code, group in groupby(once, key=lambda city: city[0])]
     np.savez_compressed(
         path,
-        lat=np.array([lat for _, lat, _ in once], dtype=np.int16),
-        lon=np.array([lon for _, _, lon in once], dtype=np.int16),
+        lat=np.array([lat for _, lat, _ in once], dtype=np.int32),
+        lon=np.array([lon for _, _, lon in once], dtype=np.int32),
         divisions=np.array([code for code, _ in groups]),
         sizes=np.array([size for _, size in groups], dtype=np.int32),
     )

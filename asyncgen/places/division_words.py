@@ -5,6 +5,7 @@ Knows the words of many languages, folded, and whether a word says city. Knows n
 
 from __future__ import annotations
 
+from collections.abc import Set  # noqa: PYI025  # the read-only kind
 from typing import NamedTuple
 
 from asyncgen.places.folding import folded
@@ -53,7 +54,7 @@ _ASIAN_AREAS = (
 _BEFORE = """
 provincia province provincie provinsi propinsi estado departamento departement department region regione regiao
 comunidad comunidad_autonoma comunidad_foral principado distrito canton kanton cantone land freistaat state_of county_of
-county tinh thanh_pho kota ciudad cidade citta ville republic_of republica respublika république republique oblast
+county tinh thanh_pho tp kota ciudad cidade citta ville republic_of republica respublika république republique oblast
 krai kray
 wojewodztwo voivodeship_of district_of territory_of emirate_of governorate_of prefecture_of province_of region_of
 department_of canton_of city_of municipality_of principality_of commonwealth_of parish_of division_of free_state_of
@@ -64,10 +65,14 @@ estado_libre_y_soberano_de grad opstina obcina
 محافظه منطقه اماره ولايه استان
 """
 _BEFORE_CITIES = (
-    "thanh_pho kota ciudad cidade citta ville city_of municipality_of capital_city_of hlavni_mesto gorod grad город"
+    "thanh_pho tp kota ciudad cidade citta ville city_of municipality_of capital_city_of hlavni_mesto gorod grad город"
 )
 _THAI = ("จังหวัด", "มณฑล", "รัฐ")
 _CONNECTORS = frozenset("of de di da do del della dello dell des du d".split())  # noqa: SIM905  # a list of words
+
+
+_UNJOINED = frozenset({"thanh pho", "tp", "tinh", "kota"})
+"""No such word follows: thành phố Đà Nẵng."""
 
 
 def _phrases(text: str) -> frozenset[str]:
@@ -81,9 +86,10 @@ _ASIAN.sort(key=lambda pair: -len(pair[0]))
 _LONGEST = 4
 
 
-def strip_word(name: str) -> Stripped | None:
-    """`name` is folded. None: there is no division word, or nothing else."""
-    return _without_last(name) or _without_first(name) or _without_joined(name)
+def strip_word(name: str, kept: Set[str] = frozenset()) -> Stripped | None:
+    """`name` is folded; `kept`: words, folded, that are not taken off. None: there is no other division word, or
+    nothing else."""
+    return _without_last(name, kept) or _without_first(name, kept) or _without_joined(name, kept)
 
 
 def suffixless(text: str) -> str | None:
@@ -93,29 +99,36 @@ def suffixless(text: str) -> str | None:
     return stripped.base if stripped and not stripped.city else None
 
 
-def _without_last(name: str) -> Stripped | None:
+def _without_last(name: str, kept: Set[str]) -> Stripped | None:
     words = name.split(" ")
     for count in range(min(_LONGEST, len(words) - 1), 0, -1):
-        city = _AFTER.get(" ".join(words[-count:]))
+        word = " ".join(words[-count:])
+        city = _AFTER.get(word)
         if city is not None:
+            if word in kept:
+                return None
             return _named(words[:-count], city=city)
     return None
 
 
-def _without_first(name: str) -> Stripped | None:
+def _without_first(name: str, kept: Set[str]) -> Stripped | None:
     words = name.split(" ")
     for count in range(min(_LONGEST, len(words) - 1), 0, -1):
-        city = _FRONT.get(" ".join(words[:count]))
+        word = " ".join(words[:count])
+        city = _FRONT.get(word)
         if city is not None:
+            if word in kept:
+                return None
             rest = words[count:]
-            return _named(rest[1:] if rest[0] in _CONNECTORS and len(rest) > 1 else rest, city=city)
+            joined = rest[0] in _CONNECTORS and len(rest) > 1 and word not in _UNJOINED
+            return _named(rest[1:] if joined else rest, city=city)
     return None
 
 
-def _without_joined(name: str) -> Stripped | None:
+def _without_joined(name: str, kept: Set[str]) -> Stripped | None:
     """Scripts without blanks. One character alone is no name: 苏州 is not 苏."""
     for word, city in _ASIAN:
-        if name.endswith(word) and len(name) >= len(word) + 2:
+        if word not in kept and name.endswith(word) and len(name) >= len(word) + 2:
             return Stripped(name[: -len(word)].strip(), city)
     for word in _THAI:
         if name.startswith(word) and len(name) >= len(word) + 2:

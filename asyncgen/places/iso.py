@@ -25,6 +25,8 @@ _CITY_STATES = frozenset(
     "AR-C AT-9 AU-ACT BE-BRU BG-22 DE-BE DE-HB DE-HH IN-DL JP-13 KE-28 KE-30 MX-CMX MY-14 NO-03 US-DC".split()  # noqa: SIM905  # same
 )
 """Cities by another type: Land, county, district."""
+_MOVED = {"PH-BAS": "PH-14", "PH-LAN": "PH-10", "PH-SAR": "PH-12", "PH-SCO": "PH-12"}
+"""Provinces that pycountry 26.2 still has in the region of before."""
 
 
 class Division(NamedTuple):
@@ -32,6 +34,10 @@ class Division(NamedTuple):
     name: str
     city: bool
     """Its name may be followed by `City`."""
+    parent: str = ""
+    """The code of the division that it lies in, where both levels count."""
+    kind: str = ""
+    """ISO's type: province, county."""
 
 
 def translations(domain: str, languages: Iterable[str], names: Iterable[str]) -> dict[str, list[str]]:
@@ -75,8 +81,14 @@ def first_level() -> Mapping[str, tuple[Division, ...]]:
         code, kind = row["code"], row["type"]
         if "parent" not in row or code[:2] in BOTH_LEVELS:
             city = code in _CITY_STATES or bool(_CITY_TYPES.search(kind))
-            found.setdefault(code[:2], []).append(Division(code, row["name"], city))
+            parent = _MOVED.get(code, row.get("parent", ""))
+            found.setdefault(code[:2], []).append(Division(code, row["name"], city, parent, kind))
     return {country: tuple(divisions) for country, divisions in found.items()}
+
+
+def parent_of(code: str) -> str:
+    """The division that this one lies in, where both levels count; `""`: none."""
+    return next((one.parent for one in first_level().get(code[:2], ()) if one.code == code), "")
 
 
 def spellings(name: str) -> Iterator[str]:

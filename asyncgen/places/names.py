@@ -7,12 +7,14 @@ countries are read once, when first asked; the divisions of a country when it is
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from asyncgen.places.division_words import strip_word, suffixless
 from asyncgen.places.folding import folded
 from asyncgen.places.iso import Division, first_level, iso_countries, spellings, translations
+from asyncgen.places.level_words import lower_words
 from asyncgen.places.tables import aliases, country_names, division_names
 from asyncgen.places.twins import EXTRA, same_divisions
 
@@ -21,6 +23,8 @@ __all__ = ["countries", "country_name", "division_name", "divisions", "same_divi
 Codes = frozenset[str]
 _NONE: Codes = frozenset()
 _Names = Mapping[str, Codes]
+
+_BRACKETS = re.compile(r"([^(（]+)[(（]([^()（）]+)[)）]\s*")
 
 # What pycountry's translations add to CLDR's names of countries: the official ones, in the languages most asked for.
 _COUNTRY_LANGUAGES = "zh_CN zh_TW ja ko de fr es it pt ru ar tr pl nl vi id hi"
@@ -43,22 +47,29 @@ class _Divisions:
 
 def countries(text: str) -> Codes:
     """ISO 3166-1 alpha-2 codes of the countries of this name, in any of some sixty languages; XK is Kosovo. Empty: not
-    known. More than one: the name is of each (Saint Martin)."""
-    return _country_index().get(folded(text), _NONE)
+    known. More than one: the name is of each (Saint Martin). Another name in brackets must mean the same: `Turkey
+    (Türkiye)`."""
+    index = _country_index()
+    known = index.get(folded(text))
+    if known is None and (two := _BRACKETS.fullmatch(text)):
+        first, second = (index.get(folded(part), _NONE) for part in two.groups())
+        return first if first == second else _NONE
+    return known or _NONE
 
 
 def divisions(text: str, country: str) -> Codes:
     """ISO 3166-2 codes of the first-level divisions of this name in the country (alpha-2). Empty: not known.
 
     The full name counts first, then the code (`CN-HE`, `HE`), and only then the name without a word such as province; a
-    word for a city is left out for cities alone.
+    word for a city is left out for cities alone, one for a lower level there (a county of the US) never.
     """
-    index = _division_index(country.upper())
+    country = country.upper()
+    index = _division_index(country)
     name = folded(text)
     known = index.names.get(name)
     if known is not None:
         return known
-    stripped = strip_word(name)
+    stripped = strip_word(name, lower_words(country))
     if stripped is None:
         return _NONE
     if stripped.city:
@@ -86,6 +97,7 @@ def load_names() -> None:
     countries("")
     for country in first_level():
         divisions("", country)
+        lower_words(country)
 
 
 @functools.cache

@@ -17,6 +17,7 @@ US-AS AS · US-GU GU · US-MP MP · US-PR PR · US-UM UM · US-VI VI
 
 EXTRA = {
     "DK": (Division("DK-FO", "Faroe Islands", city=False), Division("DK-GL", "Greenland", city=False)),
+    "MK": (Division("MK-85", "Skopje", city=True),),
     "NO": tuple(
         Division(code, name, city=False)
         for code, name in (
@@ -25,8 +26,8 @@ EXTRA = {
         )
     ),
 }  # fmt: skip
-"""Alpha-2 → divisions that pycountry 26.2 lacks. Norway's counties since 2024. The codes of Greenland and the Faroes
-are made after those of other countries' parts: ISO has none."""
+"""Alpha-2 → divisions that pycountry 26.2 lacks. Norway's counties since 2024; Skopje, whose ten municipalities it has.
+The codes of Greenland and the Faroes are made after those of other countries' parts: ISO has none."""
 
 
 def _twins() -> dict[str, frozenset[str]]:

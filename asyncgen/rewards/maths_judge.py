@@ -19,6 +19,8 @@ AT_ONCE = 4
 """Batches under way; how many processes there are is the run's to say."""
 SECONDS = 30.0
 """For a batch. An answer alone has `maths_verify.SECONDS` of them before it is given up."""
+ALONE = 12.0
+"""For each answer of a small batch: twice `maths_verify.SECONDS`, and as much again for loading sympy."""
 KEPT = 20_000
 """Verdicts that are remembered: solutions to one question often have the same answer."""
 
@@ -42,15 +44,16 @@ async def judged(
     pairs: Sequence[Pair],
     rule: Rule = "verify",
     *,
-    seconds: float = SECONDS,
+    seconds: float | None = None,
     judge: JudgeMany = judge_answers,
 ) -> list[Verdict]:
     """The verdict on each (answer, truth), in one process. Where it hangs or dies, each half is tried alone: the one at
     fault is `unknown`. `judge`: of the module's functions, what is asked there."""
     if not pairs:
         return []
+    bound = min(SECONDS, ALONE * len(pairs)) if seconds is None else seconds
     try:
-        verdicts: list[Verdict] = await in_process(judge, list(pairs), rule, seconds=seconds)
+        verdicts: list[Verdict] = await in_process(judge, list(pairs), rule, seconds=bound)
     except (TimeoutError, RuntimeError):
         if len(pairs) == 1:
             return ["unknown"]

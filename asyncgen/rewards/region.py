@@ -6,17 +6,26 @@ Knows what makes two places the same. Which codes a name has is `places.names`'s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from asyncgen.core.errors import InputError
 from asyncgen.core.trace import Trace
 from asyncgen.core.types import Context, Sample, Scores
-from asyncgen.places.folding import folded
 from asyncgen.places.names import countries, same_divisions
 from asyncgen.rewards.judge import verdict_on
-from asyncgen.rewards.region_rows import Truth, is_loaded, load_places, place_at, region_codes, region_truth
+from asyncgen.rewards.region_names import is_one_of, names_another, said
+from asyncgen.rewards.region_rows import (
+    Truth,
+    check_region_columns,
+    is_loaded,
+    load_places,
+    only_located,
+    place_at,
+    region_codes,
+    region_truth,
+)
 from asyncgen.rewards.region_text import split_place
 from asyncgen.rewards.seekworld import seekworld_accuracy
 from asyncgen.rewards.tags import last_response
@@ -40,31 +49,29 @@ def region_matches(answer: tuple[str, str], truth: Truth) -> tuple[bool, bool]:
     """Whether the country is the true one, and whether country and region are. Exact names and codes, never a likeness.
 
     A country that is also a division of another one (Hong Kong) is both: `china, hong kong` and `hong kong, …` are the
-    same place, unless the truth names a division that Hong Kong has of its own.
+    same place, unless the truth names a division that Hong Kong has of its own. Several names of a region
+    (`Lazio/Latium`) must all be right; a city may follow, and nothing that is another region.
     """
     country, region = answer
     codes = countries(country)
     shared = codes & truth.country_codes
-    # Within the true country alone: a name that is known in another one says nothing.
-    found = region_codes([region], shared or codes)
+    within = shared or codes  # the true country alone: a name that is known in another one says nothing
+    names, city = said(region, within, truth.regions)
     inside = _twins(codes) & truth.division_codes  # the truth is China's Hong Kong, the answer the country of that name
-    around = _twins(truth.country_codes) & found  # the other way round
-    if not (shared or inside or around or _is_one_of(country, [truth.country])):
+    around = _twins(truth.country_codes) & region_codes(names, within)  # the other way round
+    if not (shared or inside or around or is_one_of(country, [truth.country])):
         return False, False
-    if _is_one_of(region, truth.regions) or inside:
-        return True, True
-    whole = truth.division_codes <= truth.country_codes
-    return True, bool(found & truth.division_codes) or (bool(around) and whole)
+    if inside:
+        other = names_another(region, truth.country_codes, truth.division_codes, codes)
+        return True, is_one_of(region, truth.regions) or not other
+    right = truth.division_codes | (around if truth.division_codes <= truth.country_codes else frozenset())
+    true = all(is_one_of(name, truth.regions) or region_codes([name], within) & right for name in names)
+    return True, true and not names_another(city, within | truth.country_codes, right)
 
 
 def _twins(codes: Iterable[str]) -> frozenset[str]:
     """The divisions of other countries that these countries are."""
     return frozenset[str]().union(*map(same_divisions, codes))
-
-
-def _is_one_of(name: str, names: Iterable[str]) -> bool:
-    given = folded(name)
-    return bool(given) and any(given == folded(one) for one in names)
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,18 @@ class RegionReward:
 
     @property
     def without_answer(self) -> bool:
-        """The original's rule looks for an answer of its own, in the thinking too."""
-        return self.rule == "seekworld"
+        """The original's rule looks for an answer of its own, in the thinking too; marks are of the truth alone."""
+        return self.marks or self.rule == "seekworld"
+
+    def prepare(self, columns: Sequence[str] | None = None) -> None:
+        """Before the first episode: the tables are read now, since the episodes would all wait for them. `columns`: the
+        dataset's; None: any row may come.
+
+        Raises InputError for rows that do not say where a photo was taken, and a polygon file that cannot be read.
+        """
+        if columns is not None:
+            check_region_columns(columns)
+        load_places(self.polygons, points=columns is None or only_located(columns) or bool(self.polygons))
 
     async def __call__(self, context: Context, sample: Sample, trace: Trace) -> Scores:
         """The scores. Raises EpisodeError: bad_sample where the row has no truth, others where no judge answers."""
@@ -104,7 +121,7 @@ class RegionReward:
         country, region = region_matches(split_place(trace.answer) or (trace.answer, ""), truth)
         accuracy = float(region)
         if self.rule == "seekworld":
-            accuracy = seekworld_accuracy(last_response(trace), truth.label)
+            accuracy = seekworld_accuracy(last_response(trace), truth.written or truth.label)
         elif self.rule == "judge":
             accuracy = await _judged(context, truth, trace.answer)
         matches = {"country_match": float(country), "region_match": float(region)}

@@ -6,16 +6,19 @@ Knows the columns in which rows say so, as names, as codes or as coordinates. Do
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from asyncgen.core.errors import EpisodeError, FailReason, InputError
 from asyncgen.core.types import Json
-from asyncgen.places.iso import first_level
+from asyncgen.places.division_words import strip_word
+from asyncgen.places.folding import folded
+from asyncgen.places.iso import first_level, parent_of
 from asyncgen.places.names import countries, country_name, division_name, divisions, load_names, same_divisions
 from asyncgen.rewards.region_text import split_place
 
@@ -29,8 +32,12 @@ REGIONS: Final = ("region", "admin1", "state", "province", "administrative_area_
 """Columns that say the region beside `country`; the first with a text counts."""
 LATITUDES: Final = ("lat", "latitude")
 LONGITUDES: Final = ("lon", "lng", "longitude")
+LONGEST_PAIR: Final = 80
+"""Characters of `lat, lon`."""
 CITY_STATES: Final = frozenset({"MC", "SG", "VA"})
 """Whose divisions are quarters of a city, if they have any: nobody means them by a region."""
+
+_PAIR: Final = re.compile(r"[\s$(\[]*([-+]?\d+(?:\.\d*)?)\s*[,，]\s*([-+]?\d+(?:\.\d*)?)[\s$)\]]*", re.ASCII)
 
 _LOADING = threading.Lock()
 """Many episodes may find at once that the tables are not there."""
@@ -57,6 +64,8 @@ class Truth:
     """The place is that of the nearest known city or coast."""
     near_border: bool = False
     """The point is so near to a border that the other side may be meant."""
+    written: str = ""
+    """The text of `answer`, where the truth comes from it: SeekWorld's rule parts it in its own way."""
 
     @property
     def label(self) -> str:
@@ -98,15 +107,20 @@ def load_places(polygons: str = "", *, points: bool = True) -> None:
 
 def is_loaded(data: Mapping[str, Json], polygons: str = "") -> bool:
     """Whether all tables are there that this row's truth may need."""
-    return (polygons if only_located(tuple(data)) else None) in _LOADED
+    return (polygons if only_located(tuple(data)) or _pair(data.get(ANSWER)) else None) in _LOADED
 
 
 def region_truth(data: Mapping[str, Json], at: At | None = None) -> Truth:
-    """From `answer`, else from `country` and a column of REGIONS, else from the coordinates, for which `at` is asked
-    (default: `place_at()`). Raises EpisodeError(bad_sample) where none of them says a country and a region."""
+    """From `answer`, else from `country` and a column of REGIONS, else from the coordinates (columns, or `lat, lon` in
+    `answer`), for which `at` is asked (default: `place_at()`).
+
+    Raises EpisodeError(bad_sample) where none of them says a country and a region.
+    """
     if truth := _labelled(data) or _in_columns(data):
         return truth
     lat, lon = _degrees(data, LATITUDES), _degrees(data, LONGITUDES)
+    if (lat is None or lon is None) and (pair := _pair(data.get(ANSWER))):
+        lat, lon = pair
     if lat is None or lon is None:
         places = f"{ANSWER} ($country,region$), {COUNTRY} with {' or '.join(REGIONS)}, and lat with lon"
         shown = f"; {ANSWER} is {data[ANSWER]!r:.100}" if ANSWER in data else ""
@@ -122,10 +136,14 @@ def region_truth(data: Mapping[str, Json], at: At | None = None) -> Truth:
 
 def region_codes(names: Iterable[str], country_codes: frozenset[str]) -> frozenset[str]:
     """ISO 3166-2 codes of the first-level divisions of these names in these countries. Without one the country's own
-    code, where a name is the country's: `singapore, singapore`."""
+    code, where a name is the country's: `singapore, singapore`, `singapore, singapore city`."""
     names = tuple(names)
     found = frozenset[str]().union(*(divisions(name, code) for name in names for code in country_codes))
-    return found or frozenset[str]().union(*map(countries, names)) & country_codes
+    if found:
+        return found
+    bases = [word.base for name in names if (word := strip_word(folded(name))) and word.city]
+    cities = frozenset[str]().union(*map(countries, bases)) & CITY_STATES
+    return (frozenset[str]().union(*map(countries, names)) | cities) & country_codes
 
 
 def place_at(polygons: str = "") -> At:
@@ -145,9 +163,19 @@ def known_points(polygons: str = "") -> Points:
 def _labelled(data: Mapping[str, Json]) -> Truth | None:
     """From the column with both; None where it says something else."""
     value = data.get(ANSWER)
-    pair = split_place(value.strip().strip("$")) if isinstance(value, str) else None
+    if not isinstance(value, str) or _pair(value):
+        return None
+    pair = split_place(value.strip().strip("$"))
     names = _names(pair[1].split("/")) if pair else ()
-    return _truth(pair[0], names) if pair and names else None
+    return replace(_truth(pair[0], names), written=value) if pair and names else None
+
+
+def _pair(value: Json) -> tuple[float, float] | None:
+    """Latitude and longitude as a text or a list has them; None for anything else."""
+    if isinstance(value, list | tuple):
+        value = ",".join(map(str, value)) if len(value) == 2 else None
+    found = _PAIR.fullmatch(value) if isinstance(value, str) and len(value) < LONGEST_PAIR else None
+    return (float(found[1]), float(found[2])) if found else None
 
 
 def _in_columns(data: Mapping[str, Json]) -> Truth | None:
@@ -162,10 +190,12 @@ def _truth(country: str, regions: tuple[str, ...]) -> Truth:
 
 
 def _located(place: Place, shown: str) -> Truth:
-    """Of a point. A country without divisions is the region itself, and the division of another one that it is."""
+    """Of a point: its division, and the one that this lies in where either is right (`BOTH_LEVELS`). A country without
+    divisions is the region itself, and the division of another one that it is."""
     country = country_name(place.country)
     if place.division:
-        regions, codes = _names([division_name(place.division)]), frozenset([place.division])
+        codes = frozenset(filter(None, (place.division, parent_of(place.division))))
+        regions = _names(map(division_name, sorted(codes, key=place.division.__ne__)))
     elif place.country in CITY_STATES or not first_level().get(place.country):
         codes = same_divisions(place.country)
         regions = _names([country, *map(division_name, sorted(codes))])

@@ -20,6 +20,8 @@ SHOWN = 120
 """Characters of a wrong value that an error repeats."""
 LONGEST = 1 << 18
 """Characters of one response, its prompt included: nobody waits long while one is read."""
+LARGEST = 1 << 20
+"""Characters, keys and numbers of a prompt, a label or a row."""
 
 
 class BadBodyError(Exception):
@@ -51,7 +53,9 @@ def read_get_reward(raw: bytes, most: int) -> list[Read]:
     body = _object(raw)
     queries = _list(body, "query", most)
     if queries is None:
-        raise BadBodyError(f"query is missing: give a list of strings; the body has {_shown(sorted(body))}")
+        raise BadBodyError(
+            f"query is missing: give a list of strings; the body has {_shown([str(key)[:SHOWN] for key in body])}"
+        )
     prompts, labels = _list(body, "prompts", most), _list(body, "labels", most)
     if prompts is None and labels is None:
         raise BadBodyError("prompts and labels are missing: give one of them, a list as long as query")
@@ -65,7 +69,7 @@ def read_get_reward(raw: bytes, most: int) -> list[Read]:
 def _decoded(query: Json, prompt: Json, label: Json) -> Read:
     if not isinstance(query, str):
         return f"query is {_shown(query)}: it must be a string"
-    wrong = _wrong_prompt(prompt, "prompts") or _too_long(query, "query")
+    wrong = _wrong_prompt(prompt, "prompts") or _too_long(query, "query") or _too_large(label, "the label")
     return wrong or Item(response=repaired(query), prompt=_prompt(prompt), label=label, decoded=True)
 
 
@@ -74,7 +78,9 @@ def read_score(raw: bytes, most: int) -> list[Read]:
     body = _object(raw)
     items = _list(body, "items", most)
     if items is None:
-        raise BadBodyError(f"items is missing: give a list of objects; the body has {_shown(sorted(body))}")
+        raise BadBodyError(
+            f"items is missing: give a list of objects; the body has {_shown([str(key)[:SHOWN] for key in body])}"
+        )
     return [_item(one) for one in items]
 
 
@@ -89,7 +95,8 @@ def _item(one: Json) -> Read:
     if row is not None and not isinstance(row, dict):
         return f"row is {_shown(row)}: it must be an object"
     wrong = _wrong_prompt(one.get("prompt"), "prompt") or _too_long(response, "response")
-    wrong = wrong or _too_long(reasoning or "", "reasoning")
+    wrong = wrong or _too_long(reasoning or "", "reasoning") or _too_large(one.get("label"), "the label")
+    wrong = wrong or _too_large(row, "row")
     return wrong or Item(
         response=repaired(response),
         reasoning=repaired(reasoning or ""),
@@ -101,7 +108,26 @@ def _item(one: Json) -> Read:
 
 def _wrong_prompt(prompt: Json, name: str) -> str:
     fine = prompt is None or isinstance(prompt, str | list | dict)
-    return "" if fine else f"{name} is {_shown(prompt)}: it must be a string or a list of chat messages"
+    if not fine:
+        return f"{name} is {_shown(prompt)}: it must be a string or a list of chat messages"
+    return _too_large(prompt, name)
+
+
+def _too_large(value: Json, name: str) -> str:
+    return f"{name} is larger than {LARGEST} characters" if _size(value, LARGEST) > LARGEST else ""
+
+
+def _size(value: Json, most: int) -> int:
+    """Characters, keys and numbers of a value; counted no further than just over `most`."""
+    size, pending = 0, [value]
+    while pending and size <= most:
+        one = pending.pop()
+        size += len(one) if isinstance(one, str | list | dict) else 1
+        if size <= most and isinstance(one, dict):
+            pending += [*one, *one.values()]
+        elif size <= most and isinstance(one, list):
+            pending += one
+    return size
 
 
 def _too_long(text: str, name: str) -> str:
@@ -121,9 +147,14 @@ def _object(raw: bytes) -> dict[str, Json]:
 
 def _parsed(raw: bytes) -> Json:
     """Python's own parser takes half a surrogate pair and NaN, which some clients write."""
+    if len(raw) > LARGEST and not raw[:SHOWN].lstrip().startswith(b"{"):
+        raise BadBodyError("the body is no JSON object")  # nobody else has a turn while a large one is parsed
     try:
         return orjson.loads(raw)
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError as refused:
+        odd = "surrogate" in str(refused) or b"NaN" in raw or b"Infinity" in raw
+        if len(raw) > LARGEST and not odd:  # the other parser is slow, and would say the same
+            raise BadBodyError(f"the body is not JSON: {refused}") from None
         try:
             return json.loads(raw)
         except (ValueError, RecursionError) as error:
@@ -146,7 +177,7 @@ def _shown(value: Json) -> str:
     one only its size."""
     if isinstance(value, str):
         value = value[:SHOWN]
-    elif isinstance(value, list | dict) and len(value) > 20:
+    elif isinstance(value, list | dict) and (len(value) > 20 or _size(value, SHOWN * 20) > SHOWN * 20):
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
     try:
         text = json.dumps(value)

@@ -1,7 +1,8 @@
 """The row that a response is scored against: given, made of a label, or found by its prompt in a dataset.
 
 Knows in which columns prompts stand, and which column a bare label is for. Does not know how a prompt is asked for over
-HTTP, nor what a truth means. Of a dataset it keeps 16 bytes for each form of a row's prompt: a digest and a row number.
+HTTP, nor what a truth means. Of a dataset it keeps
+16 bytes for each form of a row's prompt, four as a rule: a digest and a row number.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from array import array
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncgen.config.load import nearest
@@ -19,6 +22,8 @@ from asyncgen.config.schema import Dataset
 from asyncgen.core.errors import EpisodeError, FailReason, InputError
 from asyncgen.core.task import Task
 from asyncgen.core.types import Json, Sample
+from asyncgen.rewards.qa import QaReward, qa_scores
+from asyncgen.rewards.qa_rows import truths
 from asyncgen.runs.reward_prompts import prompt_keys
 from asyncgen.runs.reward_requests import Item
 
@@ -31,6 +36,10 @@ PROMPT_COLUMNS = ("message", "messages", "prompt", "question", "problem", "query
 """Where a row's prompt is looked for, beside what the task itself makes of the row."""
 TRUTH_COLUMNS = ("answer", "target")
 """Where a bare label is put, for tasks whose truth is no pair of coordinates."""
+TELL_SECONDS = 10.0
+"""Of reading rows, before a line says how far it is."""
+ASKED = ("question", "prompt")
+"""Columns that a row of a request may do without."""
 KEPT = 4096
 """Rows that are kept in memory: a trainer asks for the same ones several times in a row."""
 MOST_DOUBLES = 16
@@ -42,14 +51,19 @@ _BAD = FailReason.BAD_SAMPLE
 class Rows:
     """A dataset's rows by their prompts. Reading one may block."""
 
-    def __init__(self, source: Source, task: Task) -> None:
-        """Reads every row once. Raises TemporaryError where the dataset cannot be read any more."""
+    def __init__(self, source: Source, task: Task, tell: Callable[[str], None]) -> None:
+        """Reads every row once; where that takes long, `tell` gets a line now and then. Raises TemporaryError where the
+        dataset cannot be read any more."""
         import numpy as np
 
         digests, numbers = array("Q"), array("q")
         self.unreadable = 0
         """Rows that cannot be read, and those without a prompt."""
+        told = time.monotonic()
         for index in range(source.rows):
+            if time.monotonic() - told > TELL_SECONDS:
+                told = time.monotonic()
+                tell(f"{source.path}: read {index:,} of {source.rows:,} rows")
             found = [digest(key) for key in _keys_of(source, task, index)]
             self.unreadable += not found
             digests.extend(found)
@@ -73,7 +87,7 @@ class Rows:
         for key in keys:
             if numbers := self._numbers_of(key):
                 return await self._only(numbers, offload)
-        raise EpisodeError(_BAD, f"no row of the dataset has this prompt: {keys[-1].partition(' ')[2][:80]!r}")
+        raise EpisodeError(_BAD, f"no row of the dataset has this prompt: {keys[0].partition(' ')[2][:80]!r}")
 
     def _numbers_of(self, key: str) -> list[int]:
         """Row numbers, MOST_DOUBLES + 1 at most."""
@@ -94,7 +108,7 @@ class Rows:
                     f"several rows of the dataset have this prompt, {numbers[0]} and {number} among them: send labels"
                 )
                 raise EpisodeError(_BAD, text)
-        self._task.check(first)
+        check_sample(self._task, first)
         return first
 
     async def _row(self, number: int, offload: Callable[..., Awaitable[Any]]) -> Sample:
@@ -107,9 +121,17 @@ class Rows:
         return kept
 
 
-def open_rows(dataset: Dataset, task: Task) -> tuple[Rows | None, Task]:
-    """The job's dataset, if it names one, and the task as it is for such rows. Raises InputError."""
+def _silent(_words: str) -> None:
+    pass
+
+
+def open_rows(dataset: Dataset, task: Task, tell: Callable[[str], None] = _silent) -> tuple[Rows | None, Task]:
+    """The job's dataset, if it names one, and the task as it is for such rows. What rewards need is loaded: else the
+    first request would wait for it. Raises InputError."""
     if not dataset.path:
+        for reward in task.rewards:
+            if (prepare := getattr(reward, "prepare", None)) is not None:
+                prepare()
         return None, task
     from asyncgen.source.opening import open_source
 
@@ -121,11 +143,12 @@ def open_rows(dataset: Dataset, task: Task) -> tuple[Rows | None, Task]:
                 f"the dataset {source.path} has no column {name!r}, which {type(task).__name__} needs"
                 f"{nearest(name, source.columns)}"
             )
-    return Rows(source, task), task
+    return Rows(source, task, tell), task
 
 
 def digest(key: str) -> int:
-    """64 bits of BLAKE2b: among 1.4 million rows two keys share one with a chance of 1 in 10 million."""
+    """64 bits of BLAKE2b: among the 5.6 million keys of 1.4 million rows two share one with a chance of 1 in a million,
+    and a prompt that is not there is taken for one that is with 1 in 3 * 10^12."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
 
 
@@ -145,21 +168,35 @@ def _keys(sample: Sample, task: Task) -> Iterator[str]:
         messages = task.prompt(sample)
     except EpisodeError:  # no image, say: its own columns are enough to find it by
         return
-    yield from prompt_keys([{"role": one.role, "content": one.text} for one in messages])
+    if all(isinstance(part, str) for one in messages for part in one.parts):  # a picture says no name of its own
+        yield from prompt_keys([{"role": one.role, "content": one.text} for one in messages])
 
 
 async def sample_of(item: Item, task: Task, rows: Rows | None, offload: Callable[..., Awaitable[Any]]) -> Sample:
     """The row that an item is scored against: its own, else its label's, else its prompt's.
 
-    Raises EpisodeError(bad_sample) where it has none of them.
+    Raises EpisodeError(bad_sample) where it has none of them, and where that is no truth for the task.
     """
     if item.row is not None:
-        return Sample(index=0, data=item.row)
-    if item.label is not None and item.label != "":
-        return Sample(index=0, data=row_of(task, item.label, item.prompt))
-    if rows is None:
+        data = item.row
+    elif item.label is not None and item.label != "":
+        data = row_of(task, item.label, item.prompt)
+    elif rows is None:
         raise EpisodeError(_BAD, "there is no truth: send labels or a row, or start with --dataset-path")
-    return await rows.find(item.prompt, offload)
+    else:
+        return await rows.find(item.prompt, offload)
+    sample = Sample(index=0, data=data)
+    check_sample(task, sample)
+    return sample
+
+
+def check_sample(task: Task, sample: Sample) -> None:
+    """Raises EpisodeError(bad_sample) where a response could not be scored against the row. That it does not say
+    what was asked is fine, unless a reward wants to know."""
+    asked = dict.fromkeys(ASKED, "?")
+    task.check(replace(sample, data={**asked, **sample.data}))
+    if any(one is qa_scores or isinstance(one, QaReward) for one in task.rewards) and not truths(sample.data):
+        raise EpisodeError(_BAD, "the row has no accepted answer; give it in answer")
 
 
 def row_of(task: Task, label: Json, prompt: Json = None) -> Mapping[str, Json]:

@@ -7,28 +7,27 @@ Knows items, deadlines, and how long the event loop may be kept from others. How
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from asyncgen.core.clock import Clock
 from asyncgen.core.errors import AsyncgenError, EpisodeError, FailReason, InputError
 from asyncgen.core.task import Task
 from asyncgen.core.text import repaired
 from asyncgen.core.trace import MessageRecord, Trace, TurnRecord
-from asyncgen.core.types import Completion, Json, Message, Picture, Sample, Scores, ToolMode, Usage
-from asyncgen.engine.context import TaskContext
+from asyncgen.core.types import Json, Sample, Scores, ToolMode, Usage
 from asyncgen.engine.reread import reread, turns_of
 from asyncgen.engine.scoring import internal_error, scored
 from asyncgen.engine.services import Services
 from asyncgen.engine.workers import Workers
+from asyncgen.runs.reward_chats import chat_of, text_of
+from asyncgen.runs.reward_context import LONG, Deadline, RewardContext, served_task
 from asyncgen.runs.reward_judge import Model
-from asyncgen.runs.reward_prompts import chat_of, response_of
 from asyncgen.runs.reward_requests import Item, Read
 from asyncgen.runs.reward_rows import Rows, sample_of
-
-T = TypeVar("T")
+from asyncgen.runs.reward_templates import response_of
 
 SLICE = 0.004
 """Seconds of scoring after which the event loop is left to others."""
@@ -38,9 +37,11 @@ LONGEST_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An item that has no scores, and why."""
+    """An item that has no scores, or not all of them, and why."""
 
     error: str
+    scores: Scores | None = None
+    """With 0 for what a judge should have said."""
 
 
 Outcome: TypeAlias = Scores | Failed
@@ -78,8 +79,9 @@ class Scorer:
         deadline: float,
         concurrency: int,
     ) -> None:
-        """`deadline`: seconds of an item, from when its scoring begins; `concurrency`: items scored at once."""
+        """`deadline`: seconds of an item, without those for processes and judges; `concurrency`: items at once."""
         self.task = task
+        self._served = served_task(task)
         self.rows = rows
         self.services = Services()
         self.scored = 0
@@ -113,26 +115,42 @@ class Scorer:
 
     async def outcome(self, item: Item) -> Outcome:
         """The boundary: whatever is wrong with an item, or a reward makes of it, costs that item alone."""
-        timeout = asyncio.timeout(self._deadline)
+        deadline = Deadline(self._deadline)
         try:
-            async with timeout:
-                return await self._scored(item)
+            async with deadline.timeout:
+                return await self._scored(item, deadline)
         except EpisodeError as error:
             return _failed(error.text)
         except AsyncgenError as error:  # a judge that cannot be asked, a dataset that is gone: told to whoever asks
             return _failed(str(error))
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is None or current.cancelling():
+                raise
+            return _failed("a reward raised CancelledError")
         except Exception as error:  # noqa: BLE001  # the boundary
-            if timeout.expired():
+            if deadline.timeout.expired():
                 return _failed(f"scoring took longer than {self._deadline:g} s; raise --deadline")
             return _failed(internal_error(error).text)
 
-    async def _scored(self, item: Item) -> Scores:
+    async def _scored(self, item: Item, deadline: Deadline) -> Outcome:
         sample = await sample_of(item, self.task, self.rows, self._workers.offload)
-        response = response_of(item.response, item.prompt) if item.decoded else item.response
-        bare = _trace(self.task, sample, item, response)
-        trace = replace(bare, answer=reread(self.task, bare))
-        context = RewardContext(self.task, sample, self._workers, self.services, self._model)
-        return (await scored(self.task, context, sample, trace)).reward_score
+        if len(item.response) > LONG:
+            trace = await self._workers.offload(_read, self.task, sample, item)
+        else:
+            trace = _read(self.task, sample, item)
+        context = RewardContext(self.task, sample, self._workers, self.services, self._model, deadline)
+        scores = (await scored(self._served, context, sample, trace)).reward_score
+        return Failed(_failed("; ".join(context.faults)).error, scores) if context.faults else scores
+
+
+def _read(task: Task, sample: Sample, item: Item) -> Trace:
+    response = response_of(item.response, item.prompt) if item.decoded else item.response
+    if response is None:
+        text = "the response was not found in query: its chat template is not known; send the response alone"
+        raise EpisodeError(FailReason.BAD_SAMPLE, text)
+    bare = _trace(task, sample, item, response)
+    return replace(bare, answer=reread(task, bare))
 
 
 def _failed(text: str) -> Failed:
@@ -172,53 +190,22 @@ def _messages(prompt: Json) -> tuple[MessageRecord, ...]:
     chat = chat_of(prompt)
     if chat is None:
         return (MessageRecord(role="user", content=prompt),) if isinstance(prompt, str) else ()
-    return tuple(MessageRecord(role=str(one["role"]), content=_text(one.get("content"))) for one in chat)
-
-
-def _text(content: Json) -> str:
-    if isinstance(content, list | tuple):
-        parts = [part.get("text", "") if isinstance(part, Mapping) else part for part in content]
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
-
-
-class RewardContext(TaskContext):
-    """Implements `core.types.Context`: a row, worker processes, a judge's model where there is one; no pictures."""
-
-    def __init__(self, task: Task, sample: Sample, workers: Workers, services: Services, model: Model) -> None:
-        super().__init__(task, sample, workers)
-        self._services = services
-        self._model = model
-
-    @property
-    def pictures(self) -> Sequence[Picture]:
-        """None: a response comes without them."""
-        return ()
-
-    async def open(self, image: int) -> Any:
-        """Raises EpisodeError(bad_image)."""
-        raise EpisodeError(FailReason.BAD_IMAGE, f"a reward wants picture {image}, and a response comes without any")
-
-    async def edit(self, op: str, arguments: Mapping[str, Json]) -> Picture:  # noqa: ARG002  # as in Context
-        """Raises EpisodeError(bad_image)."""
-        raise EpisodeError(FailReason.BAD_IMAGE, f"a reward wants to {op} a picture, and a response comes without any")
-
-    async def complete(self, messages: Sequence[Message], **sampling: Json) -> Completion:
-        """Ask the judge's servers. Raises EpisodeError, AsyncgenError."""
-        return await self._model.complete(messages, sampling)
-
-    def shared(self, make: Callable[..., T], *args: Hashable) -> T:
-        """The service's one `make(*args)`."""
-        return self._services.get(make, *args)
+    return tuple(MessageRecord(role=str(one["role"]), content=text_of(one)) for one in chat)
 
 
 def reward_name(task: Task) -> str:
     """The score that is the reward: `score`, or else the first that is a number. Raises InputError."""
-    numbers = [key for key, value in task.scores.items() if isinstance(value, float | int) and value is not True]
+    numbers = [key for key in task.scores if is_number(task, key)]
     name = "score" if "score" in numbers else next((one for one in numbers if one != "parse_success"), "")
     if not name:
         raise InputError(f"{type(task).__name__} has no score that is a number, so there is no reward to serve")
     return name
+
+
+def is_number(task: Task, key: str) -> bool:
+    """Whether the task has this score, and it is no text."""
+    value = task.scores.get(key)
+    return isinstance(value, float | int) and value is not True
 
 
 def names_of(task: Task) -> list[str]:
@@ -233,4 +220,5 @@ def numbers(outcomes: Sequence[Outcome], key: str) -> list[float]:
 
 
 def _number(key: str, outcome: Outcome) -> float:
-    return 0.0 if isinstance(outcome, Failed) else float(outcome[key])
+    scores = outcome.scores if isinstance(outcome, Failed) else outcome
+    return 0.0 if scores is None else float(scores[key])

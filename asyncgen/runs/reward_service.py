@@ -24,6 +24,7 @@ from typing import Final
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from asyncgen.config.schema import Job
 from asyncgen.core.clock import Clock
@@ -32,13 +33,17 @@ from asyncgen.core.types import Json
 from asyncgen.embedded.serving import address_of, listening, signalled
 from asyncgen.endpoint.client import HttpTransport
 from asyncgen.engine.driver import first_cause
-from asyncgen.engine.workers import Workers
+from asyncgen.engine.workers import PROCESSES, Workers
 from asyncgen.runs.reward_judge import JudgeServers
 from asyncgen.runs.reward_requests import BadBodyError, Read, read_get_reward, read_score
 from asyncgen.runs.reward_rows import Rows
-from asyncgen.runs.reward_scores import Failed, Outcome, Scorer, names_of, numbers, reward_name
+from asyncgen.runs.reward_scores import Failed, Outcome, Scorer, is_number, names_of, numbers, reward_name
 
 MAX_BODY = 64 << 20
+LARGE_BODY = 1 << 20
+"""Bytes from which on a body is read in a thread."""
+LEAST_PROCESSES = 2
+"""That one answer which hangs does not keep all the others waiting."""
 DEADLINE, JUDGE_DEADLINE = 30.0, 300.0
 PARTS: Final[Mapping[str, str]] = {
     "format_rewards": "format",
@@ -55,7 +60,7 @@ class Limits:
     """What clients may have."""
 
     deadline: float
-    """Seconds of an item, from when its scoring begins."""
+    """Seconds of an item; what it waits for worker processes and judges does not count, they have as many each."""
     max_batch: int
     """Items of one request."""
     concurrency: int
@@ -75,10 +80,10 @@ class Service:
         self._scorer = scorer
         self._name = name
         self._max_batch = max_batch
-        self._reward = reward_name(scorer.task)
-        scores = scorer.task.scores
-        self._accuracy = "accuracy" if "accuracy" in scores else self._reward
-        self._parts = {theirs: ours for theirs, ours in PARTS.items() if ours in scores}
+        task = scorer.task
+        self._reward = reward_name(task)
+        self._accuracy = "accuracy" if is_number(task, "accuracy") else self._reward
+        self._parts = {theirs: ours for theirs, ours in PARTS.items() if is_number(task, ours)}
 
     def app(self) -> web.Application:
         """The application."""
@@ -100,15 +105,22 @@ class Service:
 
     async def _score(self, request: web.Request) -> web.Response:
         outcomes = await self._outcomes(request, read_score)
-        scores = [None if isinstance(one, Failed) else one for one in outcomes]
+        scores = [one.scores if isinstance(one, Failed) else one for one in outcomes]
         return _json({"scores": scores, "errors": _errors_of(outcomes)})
 
     async def _outcomes(self, request: web.Request, read: Callable[[bytes, int], list[Read]]) -> list[Outcome]:
         if (request.content_length or 0) > MAX_BODY:
             raise web.HTTPRequestEntityTooLarge(MAX_BODY, request.content_length or 0)
-        raw = await request.read()
-        await self._scorer.slices.turn()
-        return await self._scorer.batch(read(raw, self._max_batch))
+        try:
+            raw = await request.read()
+        except (HttpProcessingError, web.RequestPayloadError) as error:  # gzip that is none, say
+            raise BadBodyError(f"the body cannot be read: {repr(error)[:200]}") from None
+        if len(raw) > LARGE_BODY:
+            items = await asyncio.to_thread(read, raw, self._max_batch)
+        else:
+            await self._scorer.slices.turn()
+            items = read(raw, self._max_batch)
+        return await self._scorer.batch(items)
 
     async def _health(self, _request: web.Request) -> web.Response:
         scorer = self._scorer
@@ -165,7 +177,7 @@ async def running_service(
     """The service in this event loop, on the socket; what it asks a judge through. Raises InputError."""
     transport = HttpTransport(clock)
     judge = JudgeServers(job, transport=transport, environ=environ, clock=clock, deadline=limits.deadline)
-    workers = Workers()
+    workers = Workers(processes=max(LEAST_PROCESSES, PROCESSES))
     try:
         scorer = Scorer(
             task,

@@ -9,6 +9,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -105,13 +106,27 @@ class StoredContext(TaskContext):
         """Raises InputError."""
         raise InputError(
             f"a reward of {type(self._task).__name__} asks a model, and rescore has none; "
-            "give --task FILE:CLASS with rewards that ask none"
+            f"give {_without_judge(self._task)} with rewards that ask none"
         )
 
     def shared(self, make: Callable[..., T], *args: Hashable) -> T:  # noqa: ARG002  # as in Context
         """Raises InputError: there is no run that it could live in."""
         name = getattr(make, "__name__", str(make))
-        raise InputError(f"a reward of {type(self._task).__name__} uses the run's {name}, and rescore is no run")
+        raise InputError(
+            f"a reward of {type(self._task).__name__} uses the run's {name}, and rescore is no run; "
+            f"give {_without_judge(self._task)} with rewards that use none"
+        )
+
+
+def _without_judge(task: Task) -> str:
+    """The flags with which the task's own rewards ask no model, if it is options of it that make them, and what does
+    for any task."""
+    flags = [
+        f"--task.{one.name} {str(one.default).lower() if isinstance(one.default, bool) else one.default}"
+        for one in fields(task)
+        if (value := getattr(task, one.name)) == "judge" or (one.name == "judge" and value is True)
+    ]
+    return " or ".join(filter(None, [" ".join(flags), "--task FILE:CLASS"]))
 
 
 class _Pictures(Sequence[Picture]):

@@ -68,11 +68,20 @@ def make_task(task_class: type[Task], options: Mapping[str, Any], folder: Path, 
 def with_rewards(task: Task, spec: Sequence[str | Mapping[str, Any]], where: str) -> Task:
     """The task with the rewards that a job names instead of its own. Raises InputError.
 
-    It is of a class of its own: what a task's rewards are, and its scores, may be worked out by its class.
+    It is of a class of its own: what a task's rewards are, and its scores, may be worked out by its class. Where it is
+    fitted to a dataset, a reward with a method `prepare(columns)` is, too.
     """
     chosen = named_rewards(spec, f"{where}: rewards")
-    members = {"rewards": chosen, "scores": failure_scores(chosen), "__module__": type(task).__module__}
-    made = type(type(task).__name__, (type(task),), members)
+    home = type(task)
+
+    def fitted(self: Task, columns: Sequence[str]) -> Task:
+        for reward in chosen:
+            if prepare := getattr(reward, "prepare", None):
+                prepare(columns)
+        return home.fitted(self, columns)
+
+    members = {"rewards": chosen, "scores": failure_scores(chosen), "fitted": fitted, "__module__": home.__module__}
+    made = type(home.__name__, (home,), members)
     found: Task = made(**{one.name: getattr(task, one.name) for one in fields(task) if one.init})
     check_recipe(found)
     return found

@@ -42,14 +42,14 @@ class Region(Task):
     """A photo in, a country and a first-level division out; with `clue_tracking` over several turns.
 
     A row says where it was taken in `answer` ($country,region/another name$), in `country` and `region`, or in `lat`
-    and `lon`. Its own `message`, a chat with the paths of its images, is the prompt as it is, unless `system` or `user`
-    is set here.
+    and `lon`. Its own `message`, a chat with the paths of its images, is the prompt as it is: `system` and `user`, each
+    by itself, take the place of its system text and of its last user message, whose images stay.
     """
 
     system: str = ""
-    """System prompt; empty: the row's own, or the built-in one of the language."""
+    """System prompt; empty: the row's own, or where it has no `message` the built-in one of the language."""
     user: str = ""
-    """User prompt, with an `<image>`; empty: the row's own, or the built-in one of the language."""
+    """User prompt, with an `<image>`; empty: the row's own, or where it has no `message` the built-in one."""
     language: Literal["en", "zh"] = "en"
     """Of the built-in prompts; an answer may be in either."""
     clue_tracking: bool = False
@@ -94,10 +94,8 @@ class Region(Task):
     def fitted(self, columns: Sequence[str]) -> Task:
         """A dataset that does not say where a photo was taken is refused, and a polygon file that cannot be read. The
         tables of names and borders are read now, since the episodes would all wait for them."""
-        rewards.check_region_columns(columns)
-        located = rewards.only_located(columns)
-        rewards.load_places(self.polygons, points=located or bool(self.polygons))
-        return self if self.marks is not None else replace(self, marks=located)
+        rewards.RegionReward(polygons=self.polygons).prepare(columns)
+        return self if self.marks is not None else replace(self, marks=rewards.only_located(columns))
 
     def check(self, sample: Sample) -> None:
         """A row without its place is no sample, nor is one whose chat cannot be read."""
@@ -105,9 +103,9 @@ class Region(Task):
         rewards.message_parts(sample.data)
 
     def prompt(self, sample: Sample) -> Sequence[Message]:
-        """The row's own chat, or the prompts of the options."""
-        if not (self.system or self.user) and (chat := rewards.chat_prompt(sample)):
-            return chat
+        """The row's own chat, with the options' prompts in it, or these alone."""
+        if rewards.message_of(sample.data):
+            return rewards.chat_prompt(sample, system=self.system, user=self.user)
         clues = f"\n{CLUES[self.language]}" if self.clue_tracking else ""
         system = self.system or SYSTEM[self.language] + clues
         return Task.prompt(replace(self, system=system, user=self.user or USER[self.language]), sample)

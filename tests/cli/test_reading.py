@@ -381,6 +381,8 @@ def test_jobs_lists_the_built_in_ones(run: Run):
         "geo-stages",
         "geo-tools",
         "math",
+        "region",
+        "region-tools",
         "search",
         "search-r1",
         "search-tongyi",

@@ -18,6 +18,8 @@ from support.cli_jobs import kilometres, save_photos, wait_until
 from support.reward_client import children, post, runs, served, start_service
 from support.server import ThreadedServer, text
 
+from asyncgen.cli.serve_reward import is_local
+
 ANSWER = r"<think>hm</think>So \boxed{10.5, 20.25}"
 """The place from which `kilometres` counts."""
 HEAD = "<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n"
@@ -142,6 +144,39 @@ async def test_what_is_wrong_with_a_request_is_said_in_one_line(geo):
             assert "\n" not in answer["error"]
 
 
+async def test_a_body_that_cannot_be_decoded_is_400_in_json(geo):
+    for coding in ("gzip", "br"):
+        headers = {"Content-Encoding": coding}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{geo}/get_reward", data=io.BytesIO(b"no such"), headers=headers) as answer,
+        ):
+            assert answer.status == 400
+            assert list(await answer.json()) == ["error"]
+
+
+def test_what_is_no_http_and_no_gzip_writes_nothing_to_the_error_output():
+    with served("geo") as (process, url):
+        host, _, port = url.removeprefix("http://").partition(":")
+        for sent in (
+            b"\x16\x03\x01 nothing\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost\r\n\r\n",
+            b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        ):
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(sent)
+                assert b" 400 " in connection.recv(1000)
+        process.terminate()
+        assert process.communicate(timeout=20) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("host", "local"), [("127.0.0.2", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("x", False)]
+)
+def test_an_address_is_local_if_it_is_a_loopback(host, local):
+    assert is_local(host) == local
+
+
 async def test_a_body_that_is_too_large_is_413(geo):
     async def zeros() -> Any:
         for _ in range(66):
@@ -182,12 +217,14 @@ async def slow(context, sample, trace):
             await asyncio.sleep(60)
         finally:
             Path("ended").touch()
-    return {"score": float(trace.answer == sample.data["colour"]) * context.task.factor}
+    words = dict.fromkeys(("judge", "accuracy", "length"), "words")
+    return {"score": float(trace.answer == sample.data["colour"]) * context.task.factor, **words}
 
 @dataclass(frozen=True)
 class Colour(Task):
     factor: float = 1.0
     columns: ClassVar = ("colour",)
+    scores: ClassVar = {"score": 0.0, "judge": "", "accuracy": "", "length": ""}
     rewards: ClassVar = (slow,)
 """
 
@@ -199,7 +236,8 @@ async def test_a_users_task_is_served_and_an_item_that_hangs_costs_itself_alone(
             status, answer = await post(
                 session, f"{url}/get_reward", {"query": ["red", "x", "red"], "labels": ["red", "hang", "blue"]}
             )
-    assert (status, answer["rewards"]) == (200, [3.0, 0.0, 0.0])
+    assert (status, answer["rewards"], answer["scores"]) == (200, [3.0, 0.0, 0.0], [3.0, 0.0, 0.0])
+    assert not {"think_rewards", "think_length_rewards"} & answer.keys()
     assert answer["errors"] == [None, "scoring took longer than 0.2 s; raise --deadline", None]
 
 

@@ -16,7 +16,7 @@ BR Brazil · Brasil · 巴西 · ブラジル
 CD DR Congo · Democratic Republic of the Congo · Congo-Kinshasa · Zaire · 刚果（金）
 CG Congo · Congo-Brazzaville · Republic of the Congo · 刚果（布）
 CH Switzerland · Schweiz · Suisse · 瑞士
-CI Ivory Coast · Côte d'Ivoire · Cote d’Ivoire · COTE DIVOIRE · 科特迪瓦
+CI Elfenbeinküste · Cote D Ivoire · Ivory Coast · Côte d'Ivoire · Cote d’Ivoire · COTE DIVOIRE · 科特迪瓦
 CN China · PRC · People's Republic of China · 中国 · 中國 · 中华人民共和国 · Chine · Kina
 CV Cape Verde · Cabo Verde
 CZ Czech Republic · Czechia · Česko · 捷克
@@ -58,7 +58,7 @@ TL East Timor · Timor-Leste
 TR Turkey · Türkiye · TÜRKİYE · 土耳其
 TW Taiwan · 台湾 · 臺灣 · ROC
 TZ Tanzania
-US USA · U.S.A. · US · U.S. · United States · United States of America
+US EUA · USA · U.S.A. · US · U.S. · United States · United States of America
 US America · The United States · 美国 · 美國 · США · アメリカ
 VA Vatican · Vatican City · Holy See
 VE Venezuela
@@ -89,6 +89,20 @@ CN-MO Macau · Macao · 澳门
 CN-TW Taiwan · 台湾
 CN-GD Guangdong · 广东 · 廣東省
 CN-HL Heilongjiang · 黑龙江省
+RU-ALT Altay Kray
+RU-AL Republic of Altay
+BG-22 sofia · софия · софија · sofya
+BG-23 София-област
+CH-BS Basel · Bâle
+IR-09 خراسان رضوی
+BD-D খুলনা
+IN-GJ ગુજરાત
+IN-KA ಕರ್ನಾಟಕ
+NZ-HKB 霍克斯湾
+MN-053 Umnugovi · 南戈壁省
+FI-14 North Ostrobothnia
+EG-AST Assiut
+UZ-XO Khorezm
 US-CA California · CA · US-CA · 加州 · 加利福尼亚州 · State of California · Kalifornien
 US-NY New York · New York State · NY · 纽约州 · 纽约
 US-WA Washington · Washington State · 华盛顿州

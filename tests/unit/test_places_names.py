@@ -44,7 +44,7 @@ AMBIGUOUS_COUNTRIES = {
 NAMES_SHA = "43da07c9269087ba"
 DIVISIONS_SHA = "912b378c2d5d5e11"
 # ISO's own name is also that of another division, which is meant.
-ECLIPSED = {"BG-23", "ID-ML", "ID-PP", "KG-GO", "LA-VI", "MZ-MPM", "UZ-TO"}
+ECLIPSED = {"BG-23", "ID-ML", "ID-PP", "KG-GO", "LA-VI", "MZ-MPM", "RS-25", "UZ-TO"}
 
 
 @pytest.mark.parametrize(("name", "codes"), golden_countries())
@@ -98,6 +98,58 @@ def test_every_country_finds_itself_by_its_names_and_codes():
     for code, english in iso_countries().items():
         for name in (code, country_name(code), *english):
             assert code in countries(name), (code, name)
+
+
+@pytest.mark.parametrize(
+    ("country", "name"),
+    [
+        ("US", "Washington County"),
+        ("US", "Washington Parish"),
+        ("US", "County of Delaware"),
+        ("CN", "河南县"),
+        ("CN", "海南州"),
+        ("CN", "河北区"),
+        ("CN", "Hainan Prefecture"),
+        ("AR", "Departamento Córdoba"),
+        ("BY", "Minsk District"),
+    ],
+)
+def test_a_lower_level_s_word_makes_another_name(country, name):
+    assert divisions(name, country) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("加州", "US-CA"),
+        ("纽约州", "US-NY"),
+        ("海南省", "CN-HI"),
+        ("西藏自治区", "CN-XZ"),
+        ("福冈县", "JP-40"),
+        ("彰化县", "TW-CHA"),
+        ("County Cork", "IE-CO"),
+        ("Cluj County", "RO-CJ"),
+        ("Saint Andrew Parish", "JM-02"),
+        ("Departamento de Lima", "PE-LIM"),
+        ("Thành phố Đà Nẵng", "VN-DN"),
+        ("TP. Đà Nẵng", "VN-DN"),
+    ],
+)
+def test_the_first_level_s_word_is_left_out(name, code):
+    assert divisions(name, code[:2]) == {code}
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("Turkey (Türkiye)", {"TR"}),
+        ("Eswatini（Swaziland）", {"SZ"}),
+        ("Turkey (Greece)", set()),
+        ("France (Paris)", set()),
+    ],
+)
+def test_a_country_s_other_name_may_stand_in_brackets(name, codes):
+    assert countries(name) == codes
 
 
 def test_the_code_of_a_division_counts_only_in_its_own_country():

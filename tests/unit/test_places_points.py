@@ -44,6 +44,16 @@ def points() -> Points:
         pytest.param(44.95, 34.1, "UA", "UA-43", id="Crimea, by its ISO 3166-2 code"),
         pytest.param(35.34, 33.32, "CY", "CY-06", id="Kyrenia"),
         pytest.param(71.2, -179.5, "RU", "RU-CHU", id="Wrangel Island, east of 180°"),
+        pytest.param(22.62, 120.3, "TW", "TW-KHH", id="Kaohsiung"),
+        pytest.param(24.80, 120.97, "TW", "TW-HSZ", id="Hsinchu, the city"),
+        pytest.param(44.8, 20.46, "RS", "RS-00", id="Belgrade"),
+        pytest.param(42.0, 21.43, "MK", "MK-85", id="Skopje"),
+        pytest.param(35.8997, 14.5147, "MT", "MT-60", id="Valletta, 1 km from Floriana"),
+        pytest.param(0.336, 6.73, "ST", "ST-01", id="São Tomé"),
+        pytest.param(-18.88, 47.5, "MG", "MG-T", id="Antananarivo"),
+        pytest.param(31.5, 34.46, "PS", "PS-GZA", id="Gaza"),
+        pytest.param(51.9, -8.47, "IE", "IE-CO", id="Cork, a county in a province"),
+        pytest.param(10.3, 123.9, "PH", "PH-CEB", id="Cebu, a province in a region"),
     ],
 )
 def test_a_city_is_in_its_country_and_division(
@@ -52,6 +62,10 @@ def test_a_city_is_in_its_country_and_division(
     place = points.at(lat, lon)
     assert place is not None
     assert (place.country, place.division, place.approximate) == (country, division, True)
+
+
+def test_a_point_beside_a_city_without_a_division_has_none(points: Points) -> None:
+    assert points.at(35.181, 45.985) == Place("IQ", "", approximate=False, near_border=False)  # Halabja, since 2014
 
 
 @pytest.mark.parametrize(

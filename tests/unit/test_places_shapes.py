@@ -96,12 +96,19 @@ def test_borders_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_cities_are_read_as_they_were_written_and_asked_by_country(tmp_path: Path) -> None:
-    made = [("BB-2", 1000, 17990), ("AA-1", 0, 0), ("BB-1", 1000, 17000), ("AA-2", 100, 0), ("BB-1", 1000, 17000)]
+    made = [("BB-2", 10000, 179900), ("AA-1", 0, 0), ("BB-1", 10000, 170000), ("AA-2", 1000, 0)] * 2
     assert cities.save_cities(tmp_path / "c.npz", made) == 4
     known = cities.load_cities(tmp_path / "c.npz")
     assert [known.nearest("AA", lat, 0.1) for lat in (0.4, 0.6, 80)] == ["AA-1", "AA-2", "AA-2"]
     assert [known.nearest("BB", 10, lon) for lon in (-179, 171)] == ["BB-2", "BB-1"]
     assert known.nearest("CC", 10, 0) == ""
+
+
+def test_a_city_without_a_division_hides_the_next_one_but_none_at_the_same_place(tmp_path: Path) -> None:
+    made = [("AA-1", 0, 0), (cities.unknown("AA"), 0, 0), (cities.unknown("AA"), 1000, 0)]
+    assert cities.save_cities(tmp_path / "c.npz", made) == 2
+    known = cities.load_cities(tmp_path / "c.npz")
+    assert [known.nearest("AA", lat, 0) for lat in (0, 1)] == ["AA-1", ""]
 
 
 def test_the_table_of_borders_has_every_country_but_one_uninhabited_island() -> None:
@@ -118,7 +125,7 @@ def test_every_division_in_the_table_of_cities_is_a_first_level_one_by_its_code(
         codes, places = file["divisions"].tolist(), len(file["lat"])
     assert places > 150_000
     assert cities.FILE.stat().st_size < 1_000_000
-    assert [code for code in codes if code not in divisions(code, code[:2])] == []
+    assert [code for code in codes if code not in {cities.unknown(code[:2]), *divisions(code, code[:2])}] == []
 
 
 @pytest.mark.parametrize("country", ["US", "CN", "DE", "FR", "IT", "ES", "GB", "IN", "BR", "RU", "UA", "CZ", "PL"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.qa_traces import Judge
@@ -10,9 +13,16 @@ from support.region_traces import answered, row
 
 from asyncgen.core.errors import EpisodeError, FailReason, InputError
 from asyncgen.rewards.region import RegionReward, region_matches
-from asyncgen.rewards.region_rows import region_truth
+from asyncgen.rewards.region_rows import is_loaded, region_truth
 from asyncgen.rewards.region_text import split_place
 from asyncgen.rewards.seekworld import edit_distance, seekworld_accuracy
+
+
+class OffloadingJudge(Judge):
+    """A context whose threads are this one."""
+
+    async def offload(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
 
 
 def matches(answer: str, truth: str) -> tuple[bool, bool]:
@@ -39,6 +49,17 @@ def matches(answer: str, truth: str) -> tuple[bool, bool]:
         ("Atlantis, Hightown", "$atlantis,high town/hightown$"),
         ("Atlantis, HIGH-town", "$atlantis,high town$"),
         ("Italy, the place we call home", "$italy,lazio/the place we call home$"),
+        ("Italy,Lazio/Latium", "$italy,lazio$"),
+        ("Italy, Lazio, Rome", "$italy,lazio$"),
+        ("Italy, Lazio/Latium, Rome", "$italy,latium$"),
+        ("中国，云南省，大理", "$china,yunnan$"),
+        ("中国，内蒙古，呼和浩特", "$china,inner mongolia$"),
+        ("China, Jilin, Jilin City", "$china,jilin$"),
+        ("United States, California, La Jolla, San Diego", "$usa,california$"),
+        ("Korea, Republic of, Seoul, Gangnam", "$south korea,seoul$"),
+        ("Singapore, Singapore City", "$singapore,singapore$"),
+        ("新加坡，新加坡市", "$singapore,singapore$"),
+        ("Atlantis, High/Low", "$atlantis,high/low$"),
     ],
 )
 def test_one_place_in_other_words_is_right(answer: str, truth: str) -> None:
@@ -53,6 +74,21 @@ def test_one_place_in_other_words_is_right(answer: str, truth: str) -> None:
         ("China, Shanxi", "$china,shaanxi$", True),
         ("China, Hebei/Hubei", "$china,hubei$", True),
         ("China, Hebei, Hubei", "$china,hubei$", True),
+        ("China, Hubei, Hebei", "$china,hubei$", True),
+        ("China, Hubei/Hebei", "$china,hubei$", True),
+        ("China, Hubei, or maybe Hebei", "$china,hubei$", True),
+        ("China, Hubei, Hebei perhaps", "$china,hubei$", True),
+        ("China, Hubei/Wuhan", "$china,hubei$", True),
+        ("中国，云南省，或四川省", "$china,yunnan$", True),
+        ("中国，云南省，四川省大理", "$china,yunnan$", True),
+        ("Italy, Lazio, or Corsica", "$italy,lazio$", True),
+        ("Italy, Lazio; France, Corsica", "$italy,lazio$", True),
+        ("United States, California, TX", "$usa,california$", True),
+        ("United States, California, " + "x" * 50, "$usa,california$", True),
+        ("Hong Kong, Macau", "$china,hong kong$", True),
+        ("Taiwan, Hong Kong", "$china,taiwan$", True),
+        ("Italy, Rome, Lazio", "$italy,lazio$", True),
+        ("Atlantis, High, Low", "$atlantis,high$", True),
         ("Russia, Moscow", "$russia,moscow oblast$", True),
         ("Taiwan, Kaohsiung", "$taiwan,taipei$", True),
         ("China, Taiwan", "$taiwan,taipei$", True),
@@ -162,6 +198,43 @@ async def test_under_the_originals_rule_accuracy_is_its_own_and_the_matches_are_
     thought = answered("<think><answer>$china,hubei$</answer></think>")
     assert thought.answer == ""
     assert (await reward(Judge(""), sample, thought))["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "accuracy"),
+    [
+        ("$u.s.a.,texas$", "$U.S.A.,Texas$", 1.0),
+        ("u.s.a.,texas", "$U.S.A.,Texas$", 1.0),
+        ("$trinidad;tobago,x$", "$trinidad;tobago,x$", 1.0),
+        ("$saudi arabia,'asir$", "$saudi arabia,asirab$", 0.0),
+        ("$korea, republic of,seoul$", "$korea republic of,seoul$", 0.0),
+    ],
+)
+async def test_the_originals_rule_reads_the_rows_own_text(answer: str, said: str, accuracy: float) -> None:
+    given = await RegionReward(rule="seekworld")(Judge(""), row(answer=answer), answered(f"<answer>{said}</answer>"))
+    assert given["accuracy"] == accuracy
+
+
+async def test_without_a_text_of_its_own_the_originals_rule_reads_the_label() -> None:
+    sample, trace = row(country="Italy", region="Lazio/Latium"), answered("<answer>$italy,latium$</answer>")
+    assert (await RegionReward(rule="seekworld")(Judge(""), sample, trace))["accuracy"] == 1.0
+
+
+async def test_marks_are_of_the_truth_and_need_no_answer() -> None:
+    reward, sample = RegionReward(marks=True), row(lat=43.77, lon=11.25)
+    assert reward.without_answer
+    given = await reward(OffloadingJudge(""), sample, answered("I do not know."))
+    assert given == {**reward.failure, "approximate": True}
+
+
+def test_rows_or_polygons_that_cannot_be_used_are_refused_before_a_run(tmp_path: Path) -> None:
+    RegionReward().prepare(["answer"])
+    RegionReward().prepare()
+    assert is_loaded({"lat": 1.0, "lon": 2.0})
+    with pytest.raises(InputError, match="does not say where a photo was taken"):
+        RegionReward().prepare(["question"])
+    with pytest.raises(InputError, match=r"nope\.geojson"):
+        RegionReward(polygons=str(tmp_path / "nope.geojson")).prepare(["answer"])
 
 
 # the judge

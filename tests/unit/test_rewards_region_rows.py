@@ -55,7 +55,15 @@ def test_a_country_with_a_comma_in_its_name_is_read() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [{"lat": 41.9, "lon": 12.5}, {"latitude": "41.9", "lng": "12.5"}, {"lat": "?", "latitude": 41.9, "lon": 12.5}],
+    [
+        {"lat": 41.9, "lon": 12.5},
+        {"latitude": "41.9", "lng": "12.5"},
+        {"lat": "?", "latitude": 41.9, "lon": 12.5},
+        {"answer": "41.9, 12.5"},
+        {"answer": " $(41.9，+12.5)$ "},
+        {"answer": [41.9, 12.5]},
+        {"answer": "0, 0", "lat": 41.9, "lon": 12.5},
+    ],
 )
 def test_coordinates_alone_are_looked_up(data: dict[str, Any]) -> None:
     asked: list[tuple[float, float]] = []
@@ -71,6 +79,11 @@ def test_coordinates_alone_are_looked_up(data: dict[str, Any]) -> None:
     assert truth.regions[0].startswith("Yunnan")
     assert truth.approximate
     assert truth.near_border
+
+
+def test_where_two_levels_count_a_point_is_in_both() -> None:
+    truth = region_truth({"lat": 51.9, "lon": -8.47})
+    assert (truth.regions, truth.division_codes) == (("Cork", "Munster"), {"IE-CO", "IE-M"})
 
 
 def test_a_territory_without_divisions_is_one_itself() -> None:

@@ -26,6 +26,7 @@ from asyncgen.runs.retask import retask
 from asyncgen.runs.stored_context import Datasets, StoredContext
 from asyncgen.runs.verify import verify
 from asyncgen.tasks.geo import GeoTools
+from asyncgen.tasks.region import Region
 from asyncgen.tools.gallery import Gallery
 
 
@@ -149,6 +150,26 @@ def test_a_judge_has_no_model(tmp_path: Path):
     with pytest.raises(InputError, match="Asking asks a model, and rescore has none"):
         rescored(make_run(tmp_path / "run", [line(1)]), Asking())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "flags"),
+    [
+        ({"judge": True}, "--task.judge false"),
+        ({"total": "judge"}, "--task.total accuracy"),
+        ({"rule": "judge"}, "--task.rule strict"),
+        ({"judge": True, "total": "judge"}, "--task.total accuracy --task.judge false"),
+    ],
+)
+async def test_options_that_make_a_judge_are_named_with_what_to_give(
+    workers: Workers, options: dict[str, Any], flags: str
+):
+    gallery = Gallery(max_pixels=1, max_image_pixels=1)
+    context = StoredContext(Region(**options), Sample(index=0, data={}), (), gallery, workers)
+    with pytest.raises(InputError, match=f"rescore is no run; give {flags} or --task FILE:CLASS with rewards"):
+        context.shared(dict)
+    with pytest.raises(InputError, match=f"rescore has none; give {flags} or --task FILE:CLASS with rewards"):
+        await context.complete([])
 
 
 def test_the_options_are_those_of_the_run(tmp_path: Path):

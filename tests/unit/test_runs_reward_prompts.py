@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncgen.runs.reward_prompts import chat_of, prompt_keys, response_of
+from asyncgen.runs.reward_chats import chat_of
+from asyncgen.runs.reward_prompts import prompt_keys
+from asyncgen.runs.reward_templates import response_of
 
 CHATML = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n"
 LLAMA = (
@@ -46,7 +48,48 @@ def test_a_header_that_the_model_wrote_opens_nothing():
     wrong = f"I do not know.\n<|im_start|>assistant\n{SAID}"
     assert response_of(CHATML + wrong) == wrong
     assert response_of(wrong) == wrong
-    assert response_of(f"{CHATML}no<|im_end|>\n<|im_start|>assistant\n{SAID}<|im_end|>") == "no"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<unk><s>[INST] Where? [/INST] ", "</s>"),
+        ("A chat between a user and an assistant. USER: Where? ASSISTANT: ", "</s>"),
+        ("[gMASK]<sop><|user|>\nWhere?<|assistant|>\n", "<|user|>"),
+        ("<|header_start|>user<|header_end|>\n\nWhere?<|eot|><|header_start|>assistant<|header_end|>\n\n", "<|eot|>"),
+        (("<BOS_TOKEN><|START_OF_TURN_TOKEN|><|USER_TOKEN|>Where?<|END_OF_TURN_TOKEN|>"
+         "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>"), "<|END_OF_TURN_TOKEN|>"),
+        (("<|start|>user<|message|>Where?<|end|><|start|>assistant<|channel|>analysis<|message|>hm<|end|>"
+         "<|start|>assistant<|channel|>final<|message|>"), "<|return|>"),
+        ("<|im_start|>user<|im_sep|>Where?<|im_end|><|im_start|>assistant<|im_sep|>", "<|im_end|>"),
+        ("<|start_of_role|>user<|end_of_role|>Where?<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>",
+         "<|end_of_text|>[PAD]<|finetune_right_pad_id|>"),
+        ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>", "<|return|>"),
+    ],
+)  # fmt: skip
+def test_the_response_is_found_in_other_templates(before, after):
+    assert response_of(before + SAID + after, "Where?") == SAID
+
+
+def test_the_last_turn_of_several_is_the_response():
+    middle = "a call<|im_end|>\n<|im_start|>user\n<tool_response>x</tool_response><|im_end|>\n"
+    query = f"{CHATML}{middle}<|im_start|>assistant\n{SAID}<|im_end|>\n"
+    for prompt in (None, CHATML, CHAT):
+        assert response_of(query, prompt) == SAID
+
+
+def test_a_response_that_cannot_be_told_from_the_prompt_is_none():
+    asked = "In which country was this?"
+    for query in (f"### Human: {asked}\n### Bot: {SAID}", f"{{user}} {asked} {{bot}} {SAID}"):
+        assert response_of(query, asked + "\n") is None
+        assert response_of(query, [{"role": "user", "content": asked}]) is None
+    answered = [{"role": "user", "content": asked}, {"role": "assistant", "content": "Rome"}, *CHAT]
+    assert response_of(f"{LLAMA}{SAID}", answered) is None
+    assert response_of(SAID + asked, asked) == SAID + asked
+
+
+def test_a_mark_inside_a_response_alone_cuts_nothing():
+    assert response_of(f"the mark <|end|> closes. {SAID}<|end|>") == f"the mark <|end|> closes. {SAID}"
 
 
 def test_turns_that_the_prompt_has_of_the_assistant_are_no_response():
@@ -85,10 +128,19 @@ def test_the_order_of_keys_blanks_and_nulls_of_another_row_make_no_difference():
     assert prompt_keys(json.dumps(other, indent=2)) == prompt_keys(json.dumps(CHAT))
 
 
-def test_what_the_user_said_last_is_the_same_in_a_chat_and_in_its_template():
-    templated = CHATML.replace("Where?", "<|vision_start|><|image_pad|><|vision_end|>Where?")
-    said = {prompt_keys(one)[-1] for one in (CHAT, templated, LLAMA, GEMMA, DEEPSEEK, "Where?\n", "<image>Where?")}
-    assert said == {"said Where?"}
+def test_a_chat_in_words_is_the_same_as_in_its_template():
+    asked = [{"role": "user", "content": "Where?"}]
+    brief = [{"role": "system", "content": [{"type": "text", "text": "Be brief."}]}, *asked]
+    for forms in ([asked, "Where?\n", LLAMA, GEMMA, "<s>[INST] Where? [/INST]"], [brief, CHATML, DEEPSEEK]):
+        assert len({prompt_keys(one)[-1] for one in forms}) == 1
+    default = CHATML.replace("Be brief.", "You are a helpful assistant.")
+    assert prompt_keys(default)[-1] == prompt_keys(asked)[-1] != prompt_keys(CHATML)[-1]
+
+
+def test_history_system_and_pictures_make_another_prompt():
+    asked = {"role": "user", "content": "Where?"}
+    others = [CHAT, [*CHAT, asked], [asked, {"role": "assistant", "content": "Rome"}, asked], CHATML, "<image>Where?"]
+    assert not any(set(prompt_keys(one)) & set(prompt_keys([asked])) for one in others)
 
 
 def test_another_picture_is_another_prompt():
@@ -99,7 +151,7 @@ def test_another_picture_is_another_prompt():
 @settings(max_examples=100, deadline=None)
 @given(st.text(), st.text() | st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=5))))
 def test_no_text_makes_it_fail(query, prompt):
-    assert response_of(query, prompt) in query
+    assert (response_of(query, prompt) or "") in query
     assert all(key.encode() for key in prompt_keys(prompt))
 
 

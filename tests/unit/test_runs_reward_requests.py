@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asyncgen.runs.reward_requests import LONGEST, BadBodyError, Item, read_get_reward, read_score
+from asyncgen.runs.reward_requests import LARGEST, LONGEST, BadBodyError, Item, read_get_reward, read_score
 
 
 def get_reward(most: int = 10, **body: Any) -> list[Item | str]:
@@ -64,6 +64,24 @@ def test_a_wrong_item_costs_itself_alone():
         f"query has {LONGEST + 1} characters: it may have {LONGEST}",
         "prompts is 9: it must be a string or a list of chat messages",
     ]
+
+
+def test_a_prompt_label_or_row_that_is_too_large_costs_its_item_alone_and_is_not_repeated():
+    large = "x" * (LARGEST + 1)
+    found = get_reward(query=["a"] * 4, prompts=["p", large, "p", "p"], labels=["x", "x", large, [[0] * LARGEST]])
+    assert isinstance(found[0], Item)
+    assert found[1:] == [
+        f"{name} is larger than {LARGEST} characters" for name in ("prompts", "the label", "the label")
+    ]
+    assert score({"response": "a", "row": {large: 1}}) == [f"row is larger than {LARGEST} characters"]
+    assert get_reward(query=[{"a": large}], prompts=["p"]) == ["query is an object of 1: it must be a string"]
+
+
+def test_a_large_body_that_is_no_json_is_refused_at_once():
+    with pytest.raises(BadBodyError, match="not JSON: unexpected end of data"):
+        read_score(b'{"items":[' + b'{"a":1},' * (1 << 18), 10)
+    with pytest.raises(BadBodyError, match="no JSON object"):
+        read_score(b"[" + b'{"a":1},' * (1 << 18), 10)
 
 
 def test_items_of_score_say_what_they_are_scored_against():

@@ -18,6 +18,7 @@ from asyncgen.runs.reward_requests import Item
 from asyncgen.runs.reward_rows import MOST_DOUBLES, Rows, open_rows, row_of, sample_of
 from asyncgen.tasks.geo import Geo
 from asyncgen.tasks.maths import Math
+from asyncgen.tasks.region import Region
 from asyncgen.tasks.search import Search
 
 
@@ -54,7 +55,6 @@ async def test_a_row_is_found_by_its_column_by_the_tasks_prompt_and_by_a_templat
         f"  {MATHS[7]['problem']}\n",
         asked,
         [{"role": "user", "content": asked}],
-        json.dumps([{"role": "system", "content": "of another one"}, {"role": "user", "content": asked}]),
         f"<|im_start|>user\n{asked}<|im_end|>\n<|im_start|>assistant\n",
     ):
         assert await found(rows, prompt) == 7
@@ -71,8 +71,46 @@ async def test_chats_that_differ_in_their_picture_alone_are_different_rows(tmp_p
     assert await found(rows, json.dumps(chat("4.jpg"))) == 4
     assert await found(rows, json.dumps(json.dumps(chat("5.jpg")))) == 5
     assert await found(rows, chat("6.jpg")) == 6
-    with pytest.raises(EpisodeError, match="several rows of the dataset have this prompt, 0 and 1 among them"):
-        await found(rows, "Which country?")
+    for other in ("Which country?", [{"role": "user", "content": "Which country?"}], chat("no.jpg")):
+        with pytest.raises(EpisodeError, match="no row of the dataset has this prompt"):
+            await found(rows, other)
+
+
+@pytest.mark.parametrize("before", [{"role": "system", "content": "Mind."}, {"role": "assistant", "content": "Hm."}])
+async def test_another_chat_that_ends_with_the_same_question_is_no_rows(tmp_path, before):
+    rows = rows_of(tmp_path, MATHS, Math())
+    asked = {"role": "user", "content": MATHS[7]["problem"]}
+    assert await found(rows, [asked]) == 7
+    with pytest.raises(EpisodeError, match="no row of the dataset has this prompt"):
+        await found(rows, [before, asked])
+
+
+@pytest.mark.parametrize(
+    ("task", "item"),
+    [
+        (Region(), Item(response="", label="nonsense")),
+        (Region(), Item(response="", label={})),
+        (Region(), Item(response="", label=5)),
+        (Region(), Item(response="", label=["a"])),
+        (Math(), Item(response="", row={})),
+        (Geo(), Item(response="", label={"x": 1})),
+        (Search(), Item(response="", row={"question": "Who?"})),
+    ],
+)
+async def test_a_truth_that_is_none_is_the_items_error_whatever_the_response(task, item):
+    with pytest.raises(EpisodeError):
+        await sample_of(item, task, None, offload)
+
+
+async def test_a_reward_that_loads_something_does_so_before_the_first_request():
+    loaded: list[bool] = []
+
+    @dataclass(frozen=True)
+    class Loading(Task):
+        rewards: ClassVar[Any] = (type("Slow", (), {"prepare": lambda _self: loaded.append(True)})(),)
+
+    open_rows(Dataset(), Loading())
+    assert loaded == [True]
 
 
 @pytest.mark.parametrize("prompt", ["What is 99 + 1?", "", None, [], [{"role": "user", "content": "?"}], {"a": 1}])

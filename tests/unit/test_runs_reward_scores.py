@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,9 +18,12 @@ from asyncgen.core.trace import Trace
 from asyncgen.core.types import Completion, Message, Sample
 from asyncgen.engine.workers import Workers
 from asyncgen.rewards.geo import GeoReward
+from asyncgen.runs.reward_context import Deadline
 from asyncgen.runs.reward_requests import Item, Read
-from asyncgen.runs.reward_scores import Failed, Scorer, Slices, names_of, numbers, reward_name
+from asyncgen.runs.reward_scores import Failed, Scorer, Slices, is_number, names_of, numbers, reward_name
 from asyncgen.tasks.geo import Geo
+from asyncgen.tasks.maths import Math
+from asyncgen.tasks.region import Region
 from asyncgen.tasks.search import Search
 
 
@@ -79,6 +83,8 @@ class Odd(Task):
                 await context.open(0)
             if what == "timeout":
                 raise TimeoutError("its own")
+            if what == "cancelled":
+                raise asyncio.CancelledError
             if what == "wrong":
                 return {"score": float("nan")}
             return {"score": 0.5 if what == "fine" else 1.0, "seen": trace.conversation_history[-1].response}
@@ -134,18 +140,18 @@ async def test_a_decoded_sequence_is_scored_by_its_response():
 
 
 async def test_what_is_wrong_with_an_item_costs_that_item_alone():
-    items = [*labelled("fine", "crash", "picture", "timeout", "wrong"), "query is 5", *labelled("other")]
+    items = [*labelled("fine", "crash", "picture", "timeout", "wrong", "cancelled"), "query is 5", *labelled("other")]
     async with scorer(Odd()) as scoring:
         outcomes = await scoring.batch(items)
-        assert scoring.scored == 7
-    assert [isinstance(one, Failed) for one in outcomes] == [False, True, True, True, True, True, False]
+        assert scoring.scored == 8
+    assert [isinstance(one, Failed) for one in outcomes] == [False, True, True, True, True, True, True, False]
     errors = [one.error if isinstance(one, Failed) else "" for one in outcomes]
     assert errors[1].startswith("ValueError: boom")
     assert "a response comes without any" in errors[2]
     assert errors[3].startswith("TimeoutError: its own")
     assert "gave nan for 'score'" in errors[4]
-    assert errors[5] == "query is 5"
-    assert numbers(outcomes, "score") == [0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    assert errors[5:7] == ["a reward raised CancelledError", "query is 5"]
+    assert numbers(outcomes, "score") == [0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
 
 
 async def test_an_item_that_hangs_is_given_up_at_its_deadline_and_the_others_are_not():
@@ -191,10 +197,71 @@ async def test_a_judge_is_asked_and_its_verdict_counts():
     assert "What is Italy's capital?" in judge.asked[0][-1].text
 
 
-async def test_a_judge_that_cannot_be_asked_is_the_items_error():
+async def test_a_judge_that_cannot_be_asked_costs_its_own_part_and_says_so():
     async with scorer(Search(judge=True)) as scoring:
         (outcome,) = await scoring.batch([Item(response="<answer>Rome</answer>", label="Roma", prompt="?")])
-    assert outcome == Failed("no server answers; give another --base-url")
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "judge: no server answers; give another --base-url"
+    assert outcome.scores is not None
+    assert (outcome.scores["judge"], outcome.scores["parse_success"]) == (0.0, True)
+
+
+async def test_a_judge_that_fails_leaves_format_and_accuracy_to_a_total():
+    said = "<think>Roma</think><answer>$italy,lazio$</answer>"
+    async with scorer(Region(total="judge")) as scoring:
+        (outcome,) = outcomes = await scoring.batch([Item(response=said, label="$italy,lazio$")])
+    assert isinstance(outcome, Failed)
+    assert numbers(outcomes, "score") == [2.5]
+    assert numbers(outcomes, "judge") == [0.0]
+
+
+async def test_what_an_item_waits_for_a_process_is_not_of_its_seconds():
+    deadline = Deadline(0.02)
+    async with deadline.timeout:
+        with deadline.paused(), deadline.paused():
+            await asyncio.sleep(0.05)
+        assert not deadline.timeout.expired()
+
+
+async def test_answers_that_hang_cost_no_other_its_points_and_are_judged_once():
+    judged: list[str] = []
+
+    class Pairs(Workers):
+        async def in_process(self, function: Any, *args: Any, seconds: float) -> Any:
+            judged.append(args[0][0][0])
+            await asyncio.sleep(0.02)
+            if args[0][0][0] == "hang":
+                raise TimeoutError
+            return ["right"]
+
+    workers = Pairs(threads=1, processes=1)
+    try:
+        scoring = Scorer(
+            Math(), None, workers=workers, model=NoModel(), clock=SystemClock(), deadline=0.01, concurrency=8
+        )
+        answers = ["hang", "1.0", "hang", "2.0", "hang", "1.0"]
+        outcomes = await scoring.batch([Item(response=rf"\boxed{{{one}}}", label="1") for one in answers])
+    finally:
+        workers.close()
+    assert numbers(outcomes, "score") == [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    assert sorted(judged) == ["1.0", "2.0", "hang"]
+
+
+async def test_a_long_response_is_looked_at_in_a_thread():
+    @dataclass(frozen=True)
+    class Threaded(Task):
+        def answer(self, text: str) -> str:
+            return threading.current_thread().name
+
+        rewards: ClassVar[Any] = (lambda _c, _s, trace: {"seen": f"{trace.answer} {threading.current_thread().name}"},)
+        scores: ClassVar[Any] = {"score": 0.0, "seen": "", "parse_success": False}
+
+    async with scorer(Threaded()) as scoring:
+        short, long = await scoring.batch([Item(response="a", label="x"), Item(response="a" * 30_000, label="x")])
+    assert isinstance(short, dict)
+    assert isinstance(long, dict)
+    assert short["seen"].count("MainThread") == 2
+    assert long["seen"].count("asyncgen-offload") == 2
 
 
 class Counting:
@@ -249,6 +316,8 @@ def test_the_reward_is_the_score_or_the_first_number():
     assert reward_name(Geo()) == "score"
     assert reward_name(Other()) == "points"
     assert names_of(Other()) == ["GeoReward", "print"]
+    assert not is_number(Other(), "kind")
+    assert not is_number(Other(), "judge")
     with pytest.raises(InputError, match="Worded has no score that is a number"):
         reward_name(Worded())
 

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from support.context import FakeContext
+from support.region_traces import answered
 
+from asyncgen.config.load import check_raw
 from asyncgen.config.schema import Episode, Job, Sampling
 from asyncgen.core.errors import FailReason, InputError
 from asyncgen.core.task import Task
-from asyncgen.core.types import Message
+from asyncgen.core.types import Message, Sample
+from asyncgen.engine.scoring import scored
 from asyncgen.runs.prepare import parse_reasons
 from asyncgen.runs.shape import (
     aligned,
@@ -22,9 +26,11 @@ from asyncgen.runs.shape import (
     stored_temperatures,
     temperatures_of,
 )
-from asyncgen.runs.tasks import check_columns, load_task_class, make_task
+from asyncgen.runs.tasks import check_columns, load_task_class, make_task, with_rewards
 from asyncgen.store.run_file import config_diff, digest
 from asyncgen.tasks.geo import Geo, GeoTools
+from asyncgen.tasks.region import Region
+from asyncgen.tasks.search import Search
 
 SOURCE = "from dataclasses import dataclass\nfrom asyncgen import Task\nimport neighbour_of_mine\n\n@dataclass(frozen=True)\nclass Mine(Task):\n    size: int = 3\n"  # noqa: E501  # a file
 
@@ -112,6 +118,35 @@ def test_an_image_column_is_no_column_of_a_template():
         check_columns(Task(user="{photo}"), ["photo"], ["photo"], "data")
     with pytest.raises(InputError, match="no image column"):
         check_columns(Task(user="<image>"), ["photo"], [], "data")
+
+
+def test_rewards_of_a_job_are_fitted_to_the_dataset_with_the_task(tmp_path: Path):
+    spec = [{"region": {"polygons": str(tmp_path / "nope.geojson")}}]
+    for task in (Region(), Geo()):
+        with pytest.raises(InputError, match=r"nope\.geojson"):
+            with_rewards(task, spec, "job.yaml").fitted(["lat", "lon"])
+    search = with_rewards(Search(), ["format", "qa", {"total": {"weights": {"format": 2, "f1": 1}}}], "job.yaml")
+    found = search.fitted(["question", "answer", "supporting_facts"])
+    assert isinstance(found, Search)
+    assert (found.support, found.rewards, found.scores) == (True, search.rewards, search.scores)
+    with pytest.raises(InputError, match="question"):
+        search.fitted(["image"])
+
+
+async def test_a_total_may_weigh_the_score_that_an_earlier_reward_gave():
+    task = with_rewards(Geo(), ["geo", "format", {"total": {"weights": {"score": 2, "format": 1}}}], "job.yaml")
+    sample = Sample(index=0, data={"lat": 1.0, "lon": 2.0})
+    trace = replace(answered("<think>x</think><answer>1.0, 2.0</answer>"), answer="1.0, 2.0")
+    assert (await scored(task, FakeContext(), sample, trace)).reward_score["score"] == 2.5
+    bare = await scored(task, FakeContext(), sample, replace(trace, answer=""))
+    assert bare.reward_score["score"] == 0.5
+    with pytest.raises(InputError, match="no reward before it gives 'score'"):
+        with_rewards(Geo(), [{"total": {"weights": {"score": 1}}}, "geo"], "job.yaml")
+
+
+def test_an_empty_list_of_rewards_is_refused():
+    with pytest.raises(InputError, match="rewards is an empty list"):
+        check_raw({"task": "geo", "rewards": []}, "job.yaml")
 
 
 def test_retry_failed_takes_all_or_reasons():

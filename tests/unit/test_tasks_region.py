@@ -63,13 +63,22 @@ def test_a_rows_own_chat_is_the_prompt_as_it_is(message: Any) -> None:
     assert (system.text, user.parts) == ("Think.", (photo, "Where?"))
 
 
-def test_an_option_for_a_prompt_beats_the_rows_chat() -> None:
+def test_an_option_takes_the_place_of_its_part_of_the_rows_chat_alone() -> None:
     photo = ref(b"1")
     system, user = Region(user="Where is {country}?<image>").prompt(sample(photo, message=CHAT, country="it"))
-    assert system.text == SYSTEM["en"]
-    assert user.parts == ("Where is it?", photo)
+    assert (system.text, user.parts) == ("Think.", ("Where is it?", photo))
     system, user = Region(system="Mine.").prompt(sample(photo, message=CHAT))
-    assert (system.text, user.parts[0]) == ("Mine.", photo)
+    assert (system.text, user.parts) == ("Mine.", (photo, "Where?"))
+    system, user = Region(system="Mine.", user="Where?!").prompt(sample(photo, message=CHAT[1:]))
+    assert (system.text, user.parts) == ("Mine.", (photo, "Where?!"))
+    first, second = ref(b"1"), ref(b"2")
+    chat = [CHAT[1], {"role": "assistant", "content": "Italy"}, CHAT[1]]
+    asked, _, again = Region(user="Here?").prompt(sample(first, second, message=chat))
+    assert (asked.parts, again.parts) == ((first, "Where?"), (second, "Here?"))
+    (text,) = Region(user="Look: <image>").prompt(sample(photo, message=[{"role": "user", "content": "Where?"}]))
+    assert text.parts == ("Look: ", photo)
+    with pytest.raises(EpisodeError, match="more <image> marks"):
+        Region(user="<image><image>").prompt(sample(photo, message=CHAT))
 
 
 def test_with_tools_the_built_in_prompt_says_so() -> None:
