@@ -93,7 +93,7 @@ def played(plan: Plan, questions: list[str], *, most: int = 10**9, at_once: int 
             one[2] = quota.take()
             if one[2] is None:
                 alive.remove(one)
-        if not alive and (chain := plan.bank.due()):
+        if not alive and (chain := next(pending, None) or plan.bank.due()):
             alive.append([*chain, None])
         if not alive:
             return over, []
