@@ -32,7 +32,7 @@ from aiohttp import web
 from asyncgen.core.types import Json
 from asyncgen.embedded.bm25 import Found, Index
 from asyncgen.embedded.child import announce
-from asyncgen.embedded.serving import address_of, listening, reserve, signalled
+from asyncgen.embedded.serving import address_of, json_of, listening, reserve, signalled
 
 TOPK = 3
 """How many passages a query gets that does not say; as Search-R1's server."""
@@ -125,20 +125,16 @@ async def _errors(
     try:
         return await handler(request)
     except BadRequest as error:
-        return _json({"detail": [error.detail]}, 422)
+        return json_of({"detail": [error.detail]}, 422)
     except web.HTTPRequestEntityTooLarge:
-        return _json({"detail": f"the body is larger than {MAX_BODY >> 20} MiB: send fewer queries at a time"}, 413)
+        return json_of({"detail": f"the body is larger than {MAX_BODY >> 20} MiB: send fewer queries at a time"}, 413)
     except web.HTTPClientError as error:
-        return _json({"detail": error.reason}, error.status)
-
-
-def _json(body: Json, status: int) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+        return json_of({"detail": error.reason}, error.status)
 
 
 async def _health(request: web.Request) -> web.Response:
     searches = request.app[_SEARCHES]
-    return _json({"status": "ok", "passages": searches.index.passages, "queries": searches.answered}, 200)
+    return json_of({"status": "ok", "passages": searches.index.passages, "queries": searches.answered}, 200)
 
 
 async def _retrieve(request: web.Request) -> web.Response:

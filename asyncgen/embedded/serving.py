@@ -12,11 +12,13 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from asyncgen.core.errors import InputError
+from asyncgen.core.types import Json
 
 SHUTDOWN_SECONDS = 2.5
 """For open requests, when the server ends; then they are cancelled, and have as many again."""
@@ -114,3 +116,8 @@ def signalled() -> asyncio.Event:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it so
             loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def json_of(body: Json, status: int = 200) -> web.Response:
+    """As orjson writes it."""
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

@@ -137,21 +137,30 @@ class EpisodeContext(TaskContext):
         It has the seconds of an episode for itself: a reward may still ask when the episode's own are over.
         Raises EpisodeError, AsyncgenError.
         """
-        conversation = Conversation()
-        conversation.extend([await self.show(message) for message in messages])
-        try:
-            answer = await self._requests.complete(
-                conversation.messages,
-                sampling={**self._sampling, **sampling},
-                tools_json=None,
-                budget=Budget(deadline=self._deadline),
-                order=BEGUN,
-            )
-        except OutOfTimeError as error:
-            text = f"context.complete: no answer within {self._deadline:g} s; raise episode.deadline"
-            raise EpisodeError(FailReason.TIMEOUT, text) from error
-        return answer.completion
+        return await ask(
+            self._requests,
+            [await self.show(message) for message in messages],
+            {**self._sampling, **sampling},
+            deadline=self._deadline,
+            late=f"context.complete: no answer within {self._deadline:g} s; raise episode.deadline",
+        )
 
     def shared(self, make: Callable[..., T], *args: Hashable) -> T:
         """The run's one `make(*args)`."""
         return self._services.get(make, *args)
+
+
+async def ask(
+    requests: Requests, messages: Sequence[Message], sampling: Mapping[str, Json], *, deadline: float, late: str
+) -> Completion:
+    """One answer to these messages, which is no turn of an episode. Raises EpisodeError, with `late` where it has not
+    come within `deadline` seconds, and AsyncgenError."""
+    conversation = Conversation()
+    conversation.extend(messages)
+    try:
+        answer = await requests.complete(
+            conversation.messages, sampling=sampling, tools_json=None, budget=Budget(deadline=deadline), order=BEGUN
+        )
+    except OutOfTimeError as error:
+        raise EpisodeError(FailReason.TIMEOUT, late) from error
+    return answer.completion

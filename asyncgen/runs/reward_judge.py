@@ -12,16 +12,15 @@ from typing import Any, Protocol
 
 from asyncgen.config.schema import Job
 from asyncgen.core.clock import Clock
-from asyncgen.core.errors import EpisodeError, FailReason
 from asyncgen.core.types import Completion, Json, Message
 from asyncgen.endpoint.faults import Fault
 from asyncgen.endpoint.limiter import make_limiter
 from asyncgen.endpoint.pool import EndpointSpec, Pool
 from asyncgen.endpoint.transport import Transport
-from asyncgen.engine.conversation import Conversation
+from asyncgen.engine.context import ask
 from asyncgen.engine.driver import TICK
-from asyncgen.engine.events import BEGUN, Dropped, Event, Grant, Probe, Probed, Refuse, Tick
-from asyncgen.engine.requests import Budget, OutOfTimeError, Requests, Server
+from asyncgen.engine.events import Dropped, Event, Grant, Probe, Probed, Refuse, Tick
+from asyncgen.engine.requests import Requests, Server
 from asyncgen.engine.scheduler import Scheduler
 from asyncgen.runs.servers import resolve_models, targets_of
 from asyncgen.runs.shape import sampling_of
@@ -85,20 +84,8 @@ class JudgeServers:
     async def complete(self, messages: Sequence[Message], sampling: Mapping[str, Json]) -> Completion:
         """One answer. Raises EpisodeError, and AsyncgenError where no server can be asked."""
         requests = await self.find()
-        conversation = Conversation()
-        conversation.extend(messages)
-        try:
-            answer = await requests.complete(
-                conversation.messages,
-                sampling={**self._sampling, **sampling},
-                tools_json=None,
-                budget=Budget(deadline=self._deadline),
-                order=BEGUN,
-            )
-        except OutOfTimeError as error:
-            text = f"the judge has not answered within {self._deadline:g} s; raise --deadline"
-            raise EpisodeError(FailReason.TIMEOUT, text) from error
-        return answer.completion
+        late = f"the judge has not answered within {self._deadline:g} s; raise --deadline"
+        return await ask(requests, messages, {**self._sampling, **sampling}, deadline=self._deadline, late=late)
 
     async def run(self, start: Callable[[Coroutine[Any, Any, None]], object]) -> None:
         """Look at the clock for the scheduler, until cancelled; `start` runs a probe."""

@@ -22,7 +22,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -30,7 +29,7 @@ from asyncgen.config.schema import Job
 from asyncgen.core.clock import Clock
 from asyncgen.core.task import Task
 from asyncgen.core.types import Json
-from asyncgen.embedded.serving import address_of, listening, signalled
+from asyncgen.embedded.serving import address_of, json_of, listening, signalled
 from asyncgen.endpoint.client import HttpTransport
 from asyncgen.engine.driver import first_cause
 from asyncgen.engine.workers import PROCESSES, Workers
@@ -101,12 +100,12 @@ class Service:
             "scores": numbers(outcomes, self._accuracy),
         }
         body |= {theirs: numbers(outcomes, ours) for theirs, ours in self._parts.items()}
-        return _json({**body, "errors": _errors_of(outcomes)})
+        return json_of({**body, "errors": _errors_of(outcomes)})
 
     async def _score(self, request: web.Request) -> web.Response:
         outcomes = await self._outcomes(request, read_score)
         scores = [one.scores if isinstance(one, Failed) else one for one in outcomes]
-        return _json({"scores": scores, "errors": _errors_of(outcomes)})
+        return json_of({"scores": scores, "errors": _errors_of(outcomes)})
 
     async def _outcomes(self, request: web.Request, read: Callable[[bytes, int], list[Read]]) -> list[Outcome]:
         if (request.content_length or 0) > MAX_BODY:
@@ -124,7 +123,7 @@ class Service:
 
     async def _health(self, _request: web.Request) -> web.Response:
         scorer = self._scorer
-        return _json(
+        return json_of(
             {
                 "status": "ok",
                 "task": self._name,
@@ -152,15 +151,11 @@ async def _errors(
     try:
         return await handler(request)
     except BadBodyError as error:
-        return _json({"error": str(error)}, 400)
+        return json_of({"error": str(error)}, 400)
     except web.HTTPRequestEntityTooLarge:
-        return _json({"error": f"the body is larger than {MAX_BODY >> 20} MiB: send fewer items at a time"}, 413)
+        return json_of({"error": f"the body is larger than {MAX_BODY >> 20} MiB: send fewer items at a time"}, 413)
     except web.HTTPClientError as error:
-        return _json({"error": f"{request.method} {request.path}: {error.reason}; {HELP.strip()}"}, error.status)
-
-
-def _json(body: Json, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+        return json_of({"error": f"{request.method} {request.path}: {error.reason}; {HELP.strip()}"}, error.status)
 
 
 @asynccontextmanager
